@@ -1,0 +1,51 @@
+package schema
+
+import "time"
+
+// EventClass is what an event is about.
+type EventClass string
+
+// Classes of events, the third token of an event's subject.
+const (
+	ClassCamera EventClass = "camera"
+	ClassBridge EventClass = "bridge"
+	ClassNode   EventClass = "node"
+	ClassLink   EventClass = "link"
+)
+
+// EventKind is what happened, the last token of an event's subject.
+type EventKind string
+
+// Kinds of events.
+const (
+	KindState    EventKind = "state"    // State changed; Reason and Message say why
+	KindGap      EventKind = "gap"      // Count frames, FirstSeq to LastSeq of Epoch, will not come; Reason says why
+	KindSize     EventKind = "size"     // the camera's pictures changed size; Width and Height are the new ones
+	KindRejected EventKind = "rejected" // Count pictures were refused since the last such event, for Reason
+	KindLost     EventKind = "lost"     // Count frames were handed to the stream and never acknowledged
+	KindBreaker  EventKind = "breaker"  // a bridge's breaker changed to State
+	KindDead     EventKind = "dead"     // a sink refused a frame for good; it is kept in DEAD
+	KindControl  EventKind = "control"  // the node changed something by itself: Reason names it
+)
+
+// Event is the body of a message in [StreamEvents], as JSON. Fields that a kind does not use are left out.
+type Event struct {
+	Time     time.Time  `json:"time"`
+	Site     string     `json:"site"`
+	Node     string     `json:"node"`
+	Class    EventClass `json:"class"`
+	Name     string     `json:"name"` // the camera, bridge, node or link
+	Kind     EventKind  `json:"kind"`
+	State    string     `json:"state,omitempty"`
+	Reason   string     `json:"reason,omitempty"`  // one word, equal to the label in metrics
+	Message  string     `json:"message,omitempty"` // for people
+	Epoch    int64      `json:"epoch,omitempty"`
+	FirstSeq uint64     `json:"first_seq,omitempty"`
+	LastSeq  uint64     `json:"last_seq,omitempty"`
+	Count    uint64     `json:"count,omitempty"`
+	Width    int        `json:"width,omitempty"`
+	Height   int        `json:"height,omitempty"`
+}
+
+// Subject is where the event is published.
+func (e *Event) Subject() string { return EventSubject(e.Site, e.Class, e.Name, e.Kind) }

@@ -1,0 +1,49 @@
+package schema
+
+import "time"
+
+// CameraState is where a camera's capture stands.
+type CameraState string
+
+// States of a camera.
+const (
+	CameraStarting CameraState = "starting" // FFmpeg is starting; no picture yet
+	CameraUp       CameraState = "up"       // pictures arrive
+	CameraStalled  CameraState = "stalled"  // pictures stopped coming; FFmpeg is being replaced
+	CameraBackoff  CameraState = "backoff"  // the last try failed; waiting for the next
+	CameraDown     CameraState = "down"     // the node has stopped reading it
+)
+
+// CameraStatus is the value of a key in [BucketCameras], as JSON.
+type CameraStatus struct {
+	State   CameraState `json:"state"`
+	Since   time.Time   `json:"since"`
+	FPS     float64     `json:"fps"` // frames acknowledged by the stream, a second, over the last period
+	Epoch   int64       `json:"epoch"`
+	LastSeq uint64      `json:"last_seq"` // the last frame acknowledged by the stream
+	Error   string      `json:"error,omitempty"`
+	Node    string      `json:"node"`
+}
+
+// BreakerState is where a bridge's circuit breaker stands.
+type BreakerState string
+
+// States of a bridge's breaker.
+const (
+	BreakerClosed   BreakerState = "closed"
+	BreakerHalfOpen BreakerState = "half-open"
+	BreakerOpen     BreakerState = "open"
+)
+
+// BridgeStatus is the value of a key in [BucketBridges], as JSON.
+type BridgeStatus struct {
+	State     BreakerState `json:"state"`
+	Since     time.Time    `json:"since"`
+	Pending   uint64       `json:"pending"`   // frames in the stream that the sink has not confirmed
+	Delivered uint64       `json:"delivered"` // frames confirmed since the bridge started
+	Error     string       `json:"error,omitempty"`
+	Node      string       `json:"node"`
+}
+
+// StatusKey is the key of a camera or bridge in its bucket.
+func StatusKey(site, name string) string { return site + "." + name }

@@ -1,0 +1,48 @@
+package schema
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Streams of a site.
+const (
+	StreamFrames = "FRAMES" // frames.<site>.>: pictures
+	StreamEvents = "EVENTS" // events.<site>.>: JSON events
+	StreamDead   = "DEAD"   // dead.<site>.>: frames that a sink rejected for good
+	StreamStored = "STORED" // stored.<site>.>: keys under which a sink has confirmed frames
+)
+
+// Key-value buckets of a site, with keys <site>.<camera> and <site>.<bridge>.
+const (
+	BucketCameras = "cameras" // values are [CameraStatus]
+	BucketBridges = "bridges" // values are [BridgeStatus]
+)
+
+// FrameSubject is the subject of a camera's frames.
+func FrameSubject(site, camera string) string { return "frames." + site + "." + camera }
+
+// ParseFrameSubject is the inverse of [FrameSubject]. Its errors wrap [ErrFrame].
+func ParseFrameSubject(subject string) (site, camera string, err error) {
+	rest, ok := strings.CutPrefix(subject, "frames.")
+	if ok {
+		site, camera, ok = strings.Cut(rest, ".")
+	}
+	if !ok || !ValidSite(site) || !ValidName(camera) {
+		return "", "", fmt.Errorf("%w: subject %q is not frames.<site>.<camera>", ErrFrame, printable(subject))
+	}
+	return site, camera, nil
+}
+
+// SiteSubjects is the filter of everything under one of the roots "frames", "events", "dead" and "stored" at a site.
+func SiteSubjects(root, site string) string { return root + "." + site + ".>" }
+
+// EventSubject is the subject of an event of the given kind about a subject of the given class ("camera", "bridge", "node", "link").
+func EventSubject(site string, class EventClass, name string, kind EventKind) string {
+	return "events." + site + "." + string(class) + "." + name + "." + string(kind)
+}
+
+// DeadSubject is the subject of a frame that a bridge of the given site had to give up.
+func DeadSubject(bridgeSite, bridge, frameSite, camera string) string {
+	return "dead." + bridgeSite + "." + bridge + "." + frameSite + "." + camera
+}
