@@ -177,3 +177,18 @@ func printable(s string) string {
 	}
 	return s
 }
+
+// HeaderText maps any text to what a header can hold: printable ASCII, at most 500 bytes.
+func HeaderText(s string) string {
+	b := make([]byte, 0, min(len(s), 500))
+	for _, r := range s {
+		if len(b) >= 500 {
+			break
+		}
+		if r < ' ' || r > '~' {
+			r = '?'
+		}
+		b = append(b, byte(r))
+	}
+	return string(b)
+}

@@ -1,0 +1,78 @@
+package bridge
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// BreakerConfig is when a bridge leaves its sink alone.
+type BreakerConfig struct {
+	Failures int           // sessions in a row without a confirmed frame that open the breaker
+	Open     time.Duration // first pause before a probe
+	MaxOpen  time.Duration // the pause doubles with every failed probe up to this
+}
+
+// retryPause is the wait after the first failure while the breaker is still closed; it grows with each.
+const retryPause = 200 * time.Millisecond
+
+// breaker decides when the next session with the sink may begin. It is used by the worker's goroutine; the first confirmed frame of a
+// session is recorded from the sink's.
+type breaker struct {
+	config  BreakerConfig
+	circuit circuitbreaker.CircuitBreaker[any]
+	changed func(schema.BreakerState)
+	failed  int // in a row
+	probes  int // failed in a row
+}
+
+func newBreaker(config BreakerConfig, changed func(schema.BreakerState)) *breaker {
+	b := &breaker{config: config, changed: changed}
+	b.circuit = circuitbreaker.NewBuilder[any]().
+		WithFailureThreshold(uint(config.Failures)).
+		WithSuccessThreshold(1).
+		WithDelay(0). // the pause grows and has jitter, see pause
+		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { changed(stateOf(e.NewState)) }).
+		Build()
+	return b
+}
+
+func (b *breaker) state() schema.BreakerState { return stateOf(b.circuit.State()) }
+
+func stateOf(s circuitbreaker.State) schema.BreakerState {
+	switch s {
+	case circuitbreaker.OpenState:
+		return schema.BreakerOpen
+	case circuitbreaker.HalfOpenState:
+		return schema.BreakerHalfOpen
+	}
+	return schema.BreakerClosed
+}
+
+// allow moves an open breaker to half-open: the pause is over.
+func (b *breaker) allow() { b.circuit.TryAcquirePermit() }
+
+// success closes the breaker.
+func (b *breaker) success() { b.circuit.RecordSuccess() }
+
+// failure records a session that ended in a fault and returns the pause before the next one. delivered says that frames were
+// confirmed in it.
+func (b *breaker) failure(delivered bool) time.Duration {
+	if delivered {
+		b.failed, b.probes = 0, 0
+	}
+	b.failed++
+	b.circuit.RecordFailure()
+	pause := retryPause * time.Duration(b.failed)
+	if b.circuit.IsOpen() {
+		pause = min(b.config.Open<<min(b.probes, 30), b.config.MaxOpen)
+		if pause <= 0 {
+			pause = b.config.MaxOpen
+		}
+		b.probes++
+	}
+	return time.Duration(float64(pause) * (0.75 + rand.Float64()/2))
+}

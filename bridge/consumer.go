@@ -1,0 +1,74 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// ErrForeignDurable says that a durable consumer of the bridge's name exists that edge-video did not make.
+var ErrForeignDurable = errors.New("durable consumer belongs to another program")
+
+const (
+	// metadataKey marks consumers that edge-video made.
+	metadataKey = "edge-video"
+	// ackWait is when JetStream delivers an unacknowledged frame again by itself. Sessions end before, so that this is the last resort.
+	ackWait = time.Minute
+	// maxAckPending bounds the frames between the stream and the sink's confirmation: a pull, and what a sink has in flight.
+	maxAckPending = 1024
+	// setupTimeout bounds the setting up of the consumer.
+	setupTimeout = 30 * time.Second
+)
+
+// ensureConsumer creates the bridge's durable consumer, or brings the one it had before up to date.
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	config := jetstream.ConsumerConfig{Durable: c.Name, Description: "edge-video bridge", FilterSubjects: filters(c),
+		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+		MaxDeliver:    -1, // a number would silently skip frames
+		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node}}
+	if c.Newest {
+		config.DeliverPolicy = jetstream.DeliverNewPolicy
+	}
+	old, err := js.Consumer(ctx, schema.StreamFrames, c.Name)
+	switch {
+	case err == nil:
+		was := old.CachedInfo().Config
+		if _, ours := was.Metadata[metadataKey]; !ours {
+			return nil, fmt.Errorf("%w: %s on stream %s; give the bridge another name or remove it with `nats consumer rm %s %s`",
+				ErrForeignDurable, c.Name, schema.StreamFrames, schema.StreamFrames, c.Name)
+		}
+		// Where a bridge began cannot be changed afterwards.
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
+	case !errors.Is(err, jetstream.ErrConsumerNotFound):
+		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
+	}
+	consumer, err := js.CreateOrUpdateConsumer(ctx, schema.StreamFrames, config)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the durable consumer: %w", err)
+	}
+	return consumer, nil
+}
+
+// filters are the subjects of the bridge's cameras.
+func filters(c *Config) []string {
+	var subjects []string
+	for _, camera := range c.Cameras {
+		if camera == "*" {
+			return []string{schema.SiteSubjects("frames", c.Site)}
+		}
+		site, id, ok := strings.Cut(camera, ".")
+		if !ok {
+			site, id = c.Site, camera
+		}
+		subjects = append(subjects, schema.FrameSubject(site, id))
+	}
+	return subjects
+}

@@ -1,0 +1,36 @@
+package bridge
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// metrics are one bridge's.
+type metrics struct {
+	delivered, rejected prometheus.Counter
+	pending, state      prometheus.Gauge
+	latency             prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		delivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "edge_video_bridge_delivered_total",
+			Help: "Frames that the sink has confirmed."}),
+		rejected: prometheus.NewCounter(prometheus.CounterOpts{Name: "edge_video_bridge_rejected_total",
+			Help: "Frames that the sink refused for good, kept in DEAD."}),
+		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_bridge_pending_frames",
+			Help: "Frames in the stream that the sink has not confirmed."}),
+		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_bridge_breaker_state",
+			Help: "The bridge's breaker: 0 closed, 1 half-open, 2 open."}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "edge_video_delivery_latency_seconds",
+			Help:    "Time from the capture of a frame to the sink's confirmation.",
+			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 60, 600, 3600}}),
+	}
+	reg.MustRegister(m.delivered, m.rejected, m.pending, m.state, m.latency)
+	return m
+}
+
+func (m *metrics) setBreaker(s schema.BreakerState) {
+	m.state.Set(map[schema.BreakerState]float64{schema.BreakerClosed: 0, schema.BreakerHalfOpen: 1, schema.BreakerOpen: 2}[s])
+}

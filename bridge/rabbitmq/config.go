@@ -1,0 +1,69 @@
+package rabbitmq
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/edge-video/edge-video/bridge"
+)
+
+// Config is what a RabbitMQ sink needs to know.
+type Config struct {
+	URL        string           // amqp:// or amqps://, with user, password and virtual host
+	Exchange   string           // a topic exchange, declared durable
+	RoutingKey *bridge.Template // of each message
+	Persistent bool             // messages survive a restart of the broker, in queues that do
+	Timeout    time.Duration    // for connecting, and for the next confirm; 0 is 10 s
+	Name       string           // of the connection, in the broker's own tools
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	maxShortString = 255 // bytes of an exchange's name or a routing key
+)
+
+// check reports the first fault and fills in defaults.
+func (c *Config) check() error {
+	switch {
+	case c.Exchange == "":
+		return errors.New("rabbitmq: no exchange")
+	case len(c.Exchange) > maxShortString:
+		return fmt.Errorf("rabbitmq: exchange name of %d bytes is longer than %d", len(c.Exchange), maxShortString)
+	case c.RoutingKey == nil:
+		return errors.New("rabbitmq: no routing key template")
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	return checkURL(c.URL)
+}
+
+// checkURL reads the URL. Parsers quote what they cannot read, which may be a part of the password when that is not encoded.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || strings.Contains(afterHost(text), "@") {
+		return errors.New("rabbitmq: url is not like amqp://user:password@host:5672/vhost; special characters in user and password must be percent-encoded")
+	}
+	if u.Scheme != "amqp" && u.Scheme != "amqps" {
+		return fmt.Errorf("rabbitmq: url scheme %q is none of amqp, amqps", u.Scheme)
+	}
+	if _, err := amqp.ParseURI(text); err != nil {
+		return fmt.Errorf("rabbitmq: url %s: %w", u.Redacted(), err)
+	}
+	return nil
+}
+
+// afterHost is what follows user, password, host and port in a URL.
+func afterHost(text string) string {
+	_, rest, _ := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		return ""
+	}
+	return rest[end:]
+}

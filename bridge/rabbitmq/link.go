@@ -1,0 +1,67 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// heartbeat is the interval the broker is asked to agree to. A URL can say another one.
+const heartbeat = 5 * time.Second
+
+// link is a connection with a channel that confirms.
+type link struct {
+	raw  net.Conn // under conn. Closing it is the only way out of a write that hangs: the client takes its own locks to shut down.
+	conn *amqp.Connection
+	ch   *amqp.Channel
+}
+
+// dial opens a link within ctx.
+func dial(ctx context.Context, cfg *Config) (*link, error) {
+	l := &link{}
+	stop := func() bool { return true }
+	properties := amqp.NewConnectionProperties()
+	properties.SetClientConnectionName(cfg.Name)
+	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{
+		Heartbeat:  heartbeat,
+		Properties: properties,
+		Dial: func(network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			raw, err := d.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			l.raw = raw
+			stop = context.AfterFunc(ctx, func() { raw.Close() })
+			return raw, nil
+		},
+	})
+	if err == nil {
+		l.conn = conn
+		err = l.prepare(cfg)
+	}
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil && l.raw != nil {
+		l.raw.Close()
+	}
+	return l, err
+}
+
+// prepare opens the channel and declares the exchange.
+func (l *link) prepare(cfg *Config) (err error) {
+	if l.ch, err = l.conn.Channel(); err != nil {
+		return fmt.Errorf("opening a channel: %w", err)
+	}
+	if err := l.ch.ExchangeDeclare(cfg.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+		return fmt.Errorf("declaring topic exchange %q: %w", cfg.Exchange, err)
+	}
+	if err := l.ch.Confirm(false); err != nil {
+		return fmt.Errorf("asking for confirms: %w", err)
+	}
+	return nil
+}

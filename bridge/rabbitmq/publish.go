@@ -1,0 +1,95 @@
+package rabbitmq
+
+import (
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
+)
+
+// publisher writes frames to the channel, in order.
+type publisher struct {
+	*session
+	maxBody int64 // 0 is not known
+	stopped bool  // a frame was left out, so that none may follow
+	mode    uint8
+
+	// of the message in hand: the client has written it out when Publish returns
+	headers amqp.Table
+	id      string
+}
+
+func newPublisher(s *session, maxBody int64) *publisher {
+	p := &publisher{session: s, maxBody: maxBody, mode: amqp.Transient, headers: make(amqp.Table, 16)}
+	if s.sink.cfg.Persistent {
+		p.mode = amqp.Persistent
+	}
+	return p
+}
+
+// run publishes what is queued, until the queue is closed.
+func (p *publisher) run() {
+	defer close(p.sent)
+	add := p.header
+	var items []item
+	for {
+		items = p.queue.take(items)
+		if len(items) == 0 {
+			return
+		}
+		for _, it := range items {
+			p.sent <- p.publish(it, add)
+		}
+	}
+}
+
+// header keeps one header of the frame; those that AMQP has a property for are not repeated.
+func (p *publisher) header(name, value string) {
+	switch name {
+	case schema.HeaderMsgID:
+		p.id = value
+	case schema.HeaderContentType:
+	default:
+		p.headers[name] = value
+	}
+}
+
+func (p *publisher) publish(it item, add func(name, value string)) published {
+	if it.err != nil || p.stopped {
+		p.stopped = true
+		return published{item: it}
+	}
+	f := it.frame
+	key := p.sink.cfg.RoutingKey.Expand(f)
+	if it.err = p.refuse(f, key); it.err != nil {
+		return published{item: it}
+	}
+	clear(p.headers)
+	f.EachHeader(add)
+	// mandatory: a frame that no queue takes comes back before its confirm
+	confirm, err := p.ch.PublishWithDeferredConfirm(p.sink.cfg.Exchange, key, true, false, amqp.Publishing{
+		Headers: p.headers, ContentType: f.ContentType, DeliveryMode: p.mode, MessageId: p.id, Timestamp: f.Captured, Body: f.Data,
+	})
+	if err != nil {
+		// the end of the connection is told elsewhere, with its reason
+		if !p.ch.IsClosed() {
+			p.fail(err)
+		}
+		p.stopped = true
+		return published{item: it}
+	}
+	return published{item: it, confirm: confirm}
+}
+
+// refuse finds a frame that would end the connection if it was published.
+func (p *publisher) refuse(f *schema.Frame, key string) error {
+	switch {
+	case len(key) > maxShortString:
+		return fmt.Errorf("%w: routing key of %d bytes is longer than %d", bridge.ErrRejected, len(key), maxShortString)
+	case p.maxBody > 0 && int64(len(f.Data)) > p.maxBody:
+		return fmt.Errorf("%w: %d bytes are more than the broker's max_message_size of %d", bridge.ErrRejected, len(f.Data), p.maxBody)
+	}
+	return nil
+}

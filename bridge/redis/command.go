@@ -1,0 +1,60 @@
+package redis
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// replies are the answers to one frame's commands.
+type replies struct {
+	set *redis.StatusCmd
+	add *redis.StringCmd // nil without metadata
+}
+
+// err is nil when every command was done.
+func (r replies) err() error {
+	if err := classify(r.set.Err()); err != nil || r.add == nil {
+		return err
+	}
+	return classify(r.add.Err())
+}
+
+// store adds one frame's commands to the pipeline. Commands of a pipeline are only kept, so neither the context nor an error
+// matters here.
+func (s *session) store(pipe redis.Pipeliner, f *schema.Frame) replies {
+	ctx := context.Background()
+	key := s.cfg.Key.Expand(f)
+	var r replies
+	switch ttl := s.cfg.TTL; {
+	case ttl == 0:
+		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data)
+	case ttl%time.Second == 0:
+		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data, "ex", int64(ttl/time.Second))
+	default:
+		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data, "px", ttl.Milliseconds())
+	}
+	_ = pipe.Process(ctx, r.set)
+	if s.cfg.Metadata.Stream != nil {
+		r.add = redis.NewStringCmd(ctx, s.entry(f, key)...)
+		_ = pipe.Process(ctx, r.add)
+	}
+	return r
+}
+
+// entry is the command that tells about a stored frame.
+func (s *session) entry(f *schema.Frame, key string) []any {
+	args := make([]any, 0, 24)
+	args = append(args, "xadd", s.cfg.Metadata.Stream.Expand(f))
+	if n := s.cfg.Metadata.MaxLen; n > 0 {
+		// whole nodes of the stream are dropped at a time: exact lengths cost many times more
+		args = append(args, "maxlen", "~", n)
+	}
+	return append(args, "*",
+		"id", f.ID(), "key", key, "camera", f.Camera, "site", f.Site,
+		"captured", f.Captured.UTC().Format(schema.CapturedLayout), "width", f.Width, "height", f.Height,
+		"content_type", f.ContentType, "size", len(f.Data))
+}

@@ -1,0 +1,238 @@
+package redis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/bridge/redis"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+	"github.com/edge-video/edge-video/test/sinktest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// broker is a Redis behind a proxy. Its metadata stream tells the order of arrival.
+type broker struct {
+	*harness.Redis
+	*harness.Proxy
+}
+
+func (b broker) NewSink(t testing.TB) bridge.Sink {
+	return newSink(t, redis.Config{
+		URL: b.URLAt(b.Proxy.Addr()), Key: template(t, "frames:{camera}:{seq}"), TTL: time.Minute, Timeout: sinktest.Timeout,
+		Metadata: redis.Metadata{Stream: template(t, "arrived")},
+	})
+}
+
+func (b broker) Received(t testing.TB) []string {
+	entries, err := b.Client().XRange(t.Context(), "arrived", "-", "+").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.Values["id"].(string)
+	}
+	return ids
+}
+
+func TestSink(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{Persistent: true, Password: "pass"})
+	sinktest.Run(t, broker{r, harness.StartProxy(t, r.Addr())})
+}
+
+func TestSink_StoresBodyForItsTime(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	for _, ttl := range []time.Duration{0, time.Minute, 90*time.Second + 500*time.Millisecond} {
+		s := connected(t, redis.Config{URL: r.URL(), Key: template(t, "{site}/{camera}/{unixnano}"), TTL: ttl})
+		f := sinktest.Frame("dock-1", 1, 100_000)
+		if err := send(t, s, f)[0]; err != nil {
+			t.Fatal(err)
+		}
+		key := fmt.Sprintf("lisbon/dock-1/%d", f.Captured.UnixNano())
+		got, err := r.Client().Get(t.Context(), key).Bytes()
+		if err != nil || string(got) != string(f.Data) {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		left, err := r.Client().PTTL(t.Context(), key).Result()
+		if err != nil || ttl > 0 && (left > ttl || left < ttl-10*time.Second) || ttl == 0 && left != -1 {
+			t.Errorf("ttl %v: %v left, %v", ttl, left, err)
+		}
+	}
+}
+
+func TestSink_MetadataIsBounded(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	s := connected(t, redis.Config{
+		URL: r.URL(), Key: template(t, "k:{seq}"), TTL: time.Minute,
+		Metadata: redis.Metadata{Stream: template(t, "meta:{camera}"), MaxLen: 50},
+	})
+	var all []*schema.Frame
+	for seq := range uint64(500) {
+		all = append(all, sinktest.Frame("dock-1", seq+1, 10))
+	}
+	for _, err := range send(t, s, all...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// the server drops entries by the node, of a hundred
+	entries, err := r.Client().XRange(t.Context(), "meta:dock-1", "-", "+").Result()
+	if err != nil || len(entries) < 50 || len(entries) > 150 {
+		t.Fatalf("%d entries, %v", len(entries), err)
+	}
+	want := map[string]any{
+		"id": "lisbon.dock-1.1795419833100.500", "key": "k:500", "camera": "dock-1", "site": "lisbon",
+		"captured": "2026-11-23T07:44:55.298003Z", "width": "1280", "height": "720", "content_type": "image/jpeg", "size": "10",
+	}
+	if got := entries[len(entries)-1].Values; fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got entry %v, want %v", got, want)
+	}
+}
+
+func TestSink_FullServerIsNotConnected(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{Args: []string{"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"}})
+	s := connected(t, redis.Config{URL: r.URL(), Key: template(t, "k:{seq}"), TTL: time.Minute})
+	var all []*schema.Frame
+	for seq := range uint64(60) {
+		all = append(all, sinktest.Frame("dock-1", seq+1, 100_000))
+	}
+	errs := send(t, s, all...)
+	last := errs[len(errs)-1]
+	if errs[0] != nil || !errors.Is(last, bridge.ErrNotConnected) || !strings.Contains(last.Error(), "OOM") {
+		t.Errorf("got %v first and %v last", errs[0], last)
+	}
+	for i, err := range errs[1:] {
+		if errs[i] != nil && err == nil {
+			t.Errorf("frame %d was confirmed after %v", i+1, errs[i])
+		}
+	}
+}
+
+func TestSink_ReadOnlyAndForbiddenAreNotConnected(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	do(t, r, "acl", "setuser", "watcher", "on", ">watch", "~*", "+ping")
+	s := connected(t, redis.Config{URL: "redis://watcher:watch@" + r.Addr(), Key: template(t, "k"), TTL: time.Minute})
+	if err := send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "NOPERM") {
+		t.Errorf("got %v without the right to set", err)
+	}
+	do(t, r, "replicaof", "127.0.0.1", fmt.Sprint(harness.FreePort(t)))
+	s = connected(t, redis.Config{URL: r.URL(), Key: template(t, "k"), TTL: time.Minute})
+	if err := send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "READONLY") {
+		t.Errorf("got %v from a replica", err)
+	}
+}
+
+func TestSink_WrongTypeIsRejectedAloneInItsPlace(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	do(t, r, "set", "meta:b", "not a stream")
+	s := connected(t, redis.Config{
+		URL: r.URL(), Key: template(t, "k:{camera}:{seq}"), TTL: time.Minute, Metadata: redis.Metadata{Stream: template(t, "meta:{camera}")},
+	})
+	errs := send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("b", 1, 10), sinktest.Frame("a", 2, 10))
+	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
+		t.Errorf("got %v", errs)
+	}
+	if !strings.Contains(errs[1].Error(), "WRONGTYPE") {
+		t.Errorf("%v does not say why", errs[1])
+	}
+}
+
+func TestConnect_WrongPasswordIsNotRepeated(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{Password: "right"})
+	for _, user := range []string{":hunter2@", ""} {
+		s := newSink(t, redis.Config{URL: "redis://" + user + r.Addr(), Key: template(t, "k")})
+		err := s.Connect(t.Context())
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestNew_NamesTheFaultAndNoSecret(t *testing.T) {
+	key := template(t, "k")
+	for name, c := range map[string]redis.Config{
+		"no key":       {URL: "redis://localhost"},
+		"ttl":          {URL: "redis://localhost", Key: key, TTL: time.Microsecond},
+		"scheme":       {URL: "http://:hunter2@localhost", Key: key},
+		"percent":      {URL: "redis://:hunter2%zz@localhost", Key: key},
+		"port":         {URL: "redis://:hunter2@localhost:hunter2", Key: key},
+		"slash":        {URL: "redis://:12/hunter2@localhost", Key: key},
+		"database":     {URL: "redis://:hunter2@localhost/zero", Key: key},
+		"length":       {URL: "redis://localhost", Key: key, Metadata: redis.Metadata{MaxLen: -1}},
+		"empty url":    {Key: key},
+		"other option": {URL: "redis://:hunter2@localhost?nonsense=1", Key: key},
+	} {
+		_, err := redis.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func do(t *testing.T, r *harness.Redis, args ...any) {
+	t.Helper()
+	if err := r.Client().Do(t.Context(), args...).Err(); err != nil && !errors.Is(err, goredis.Nil) {
+		t.Fatal(err)
+	}
+}
+
+func template(t testing.TB, text string) *bridge.Template {
+	t.Helper()
+	p, err := bridge.ParseTemplate(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func newSink(t testing.TB, c redis.Config) *redis.Sink {
+	t.Helper()
+	s, err := redis.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func connected(t testing.TB, c redis.Config) *redis.Sink {
+	t.Helper()
+	s := newSink(t, c)
+	if err := s.Connect(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// send hands over frames and returns how each one ended.
+func send(t *testing.T, s *redis.Sink, frames ...*schema.Frame) []error {
+	t.Helper()
+	errs := make([]error, len(frames))
+	var ended sync.WaitGroup
+	ended.Add(len(frames))
+	for i, f := range frames {
+		s.Send(t.Context(), f, func(err error) {
+			errs[i] = err
+			ended.Done()
+		})
+	}
+	ended.Wait()
+	return errs
+}

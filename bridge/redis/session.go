@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/edge-video/edge-video/bridge"
+)
+
+// Bounds of what a sink holds without an answer, and of one pipeline.
+const (
+	queueFrames = 256
+	queueBytes  = 32 << 20
+	batchFrames = 32
+	batchBytes  = 4 << 20
+)
+
+var errGivenUp = errors.New("the connection was closed")
+
+// session is one connection, from Connect to Close.
+type session struct {
+	cfg     *Config
+	conn    net.Conn // the client's, kept to give it up at once
+	client  *redis.Client
+	sticky  *redis.Conn
+	queue   *queue
+	closing atomic.Bool
+	ended   chan struct{}
+
+	lost error // why nothing is sent any more; the flusher's alone
+}
+
+// start makes a session of a fresh connection.
+func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*session, error) {
+	s := &session{cfg: cfg, conn: conn, queue: newQueue(queueFrames, queueBytes), ended: make(chan struct{})}
+	own := *o
+	// The client is given the one connection there is: when that is lost the session is over.
+	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	s.client = redis.NewClient(&own)
+	s.sticky = s.client.Conn()
+	stop := context.AfterFunc(ctx, s.giveUp)
+	err := s.sticky.Ping(ctx).Err()
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		s.shut()
+		return nil, err
+	}
+	go s.run()
+	return s, nil
+}
+
+// giveUp ends whatever waits for the server.
+func (s *session) giveUp() {
+	s.closing.Store(true)
+	s.conn.Close()
+}
+
+// end waits until every frame is answered. The session has been given up, and nobody sends any more.
+func (s *session) end() {
+	s.giveUp()
+	s.queue.close()
+	<-s.ended
+	s.shut()
+}
+
+// shut frees what the client holds. Its errors say only that the connection is closed.
+func (s *session) shut() {
+	s.conn.Close()
+	_ = s.sticky.Close()
+	_ = s.client.Close()
+}
+
+// run sends what is queued, one pipeline after another; the next one gathers meanwhile.
+func (s *session) run() {
+	defer close(s.ended)
+	var items []item
+	for {
+		items = s.queue.take(items)
+		if len(items) == 0 {
+			return
+		}
+		for rest := items; len(rest) > 0; {
+			n := batch(rest)
+			s.flush(rest[:n])
+			rest = rest[n:]
+		}
+	}
+}
+
+// batch is how many of the items go into the next pipeline: one at least.
+func batch(items []item) int {
+	bytes := 0
+	for n, it := range items {
+		bytes += len(it.frame.Data)
+		if n > 0 && (n == batchFrames || bytes > batchBytes || it.err != nil) {
+			return n
+		}
+		if it.err != nil {
+			return 1
+		}
+	}
+	return len(items)
+}
+
+// flush sends one pipeline and answers its frames. After the first frame that was not taken, none is.
+func (s *session) flush(items []item) {
+	if s.lost == nil {
+		s.lost = items[0].err
+	}
+	var replies [batchFrames]replies
+	if s.lost == nil {
+		pipe := s.sticky.Pipeline()
+		for i, it := range items {
+			replies[i] = s.store(pipe, it.frame)
+		}
+		// the error is each command's own as well
+		_, _ = pipe.Exec(context.Background())
+	}
+	for i, it := range items {
+		err := s.lost
+		if err == nil {
+			err = s.result(replies[i])
+		}
+		if errors.Is(err, bridge.ErrNotConnected) {
+			s.lost = err
+		}
+		s.queue.answer(it, err)
+	}
+}
+
+func (s *session) result(r replies) error {
+	err := r.err()
+	if err != nil && errors.Is(err, bridge.ErrNotConnected) && s.closing.Load() {
+		return fmt.Errorf("%w: %w", bridge.ErrNotConnected, errGivenUp)
+	}
+	return err
+}

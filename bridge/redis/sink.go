@@ -1,0 +1,102 @@
+package redis
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
+)
+
+// Sink stores frames in Redis. It is a [bridge.Sink].
+type Sink struct {
+	cfg     Config
+	options *redis.Options
+
+	mu      sync.RWMutex // held for reading by Send, so that Close can wait for it
+	session *session     // nil while not connected
+}
+
+var _ bridge.Sink = (*Sink)(nil)
+
+// New makes a sink that is not connected yet. It has nothing to log and no metrics of its own; log and reg are there because every
+// sink is made with the same parts.
+func New(cfg Config, _ *slog.Logger, _ prometheus.Registerer) (*Sink, error) {
+	o, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	return &Sink{cfg: cfg, options: o}, nil
+}
+
+// Connect dials Redis, authenticates, and asks for a sign of life.
+func (s *Sink) Connect(ctx context.Context) error {
+	if err := s.Close(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
+	conn, err := s.dial(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to redis: %w", err)
+	}
+	started, err := start(ctx, conn, &s.cfg, s.options)
+	if err != nil {
+		return fmt.Errorf("connecting to redis at %s: %w", s.options.Addr, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = started
+	return nil
+}
+
+// dial is the client's own dialling, but within ctx also for TLS, and without its log lines to stderr and its attempts in the
+// background.
+func (s *Sink) dial(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, s.options.Network, s.options.Addr)
+	if err != nil || s.options.TLSConfig == nil {
+		return conn, err
+	}
+	secure := tls.Client(conn, s.options.TLSConfig)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("tls with %s: %w", s.options.Addr, err)
+	}
+	return secure, nil
+}
+
+// Send hands over one frame; see [bridge.Sink].
+func (s *Sink) Send(ctx context.Context, f *schema.Frame, done func(error)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.session == nil {
+		done(bridge.ErrNotConnected)
+		return
+	}
+	s.session.queue.push(ctx, item{frame: f, done: done})
+}
+
+// Close gives up the connection; see [bridge.Sink].
+func (s *Sink) Close() error {
+	s.mu.RLock()
+	if s.session != nil {
+		s.session.giveUp() // makes room for a Send that waits
+	}
+	s.mu.RUnlock()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.session != nil {
+		s.session.end()
+		s.session = nil
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/schema/journal"
+)
+
+const (
+	// statusPeriod is how often the backlog is read and the state written to the bucket.
+	statusPeriod = 5 * time.Second
+	// summaryPeriod is how often the bridge gets a line in the log.
+	summaryPeriod = 30 * time.Second
+	// setupPause is the wait before a durable that cannot be used is tried again.
+	setupPause = 10 * time.Second
+	// sourcePause is the wait when JetStream itself does not answer.
+	sourcePause = 500 * time.Millisecond
+)
+
+// Config is what a [Worker] needs to know.
+type Config struct {
+	Site, Node string
+	Name       string        // also that of the durable consumer
+	Cameras    []string      // "*", an id, or <site>.<id>
+	Newest     bool          // a new bridge begins with the frames to come instead of the oldest held
+	MaxFrame   int           // bytes of the largest picture
+	Timeout    time.Duration // how long the sink may take to confirm a frame before it counts as down
+	Breaker    BreakerConfig
+}
+
+// Worker is one bridge: it owns its durable consumer, its connection to JetStream, its breaker and its sink.
+type Worker struct {
+	config  Config
+	sink    Sink
+	connect func(name string) (*nats.Conn, error)
+	log     *slog.Logger
+	metrics *metrics
+	breaker *breaker
+	journal *journal.Journal
+	js      jetstream.JetStream
+
+	delivered atomic.Uint64
+	pending   atomic.Uint64
+
+	mu    sync.Mutex
+	since time.Time
+	err   error // the sink's last fault, nil while it confirms
+}
+
+// NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
+// with reg, which adds the labels site and bridge.
+func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
+	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now()}
+	w.breaker = newBreaker(config.Breaker, w.breakerChanged)
+	return w
+}
+
+// Run bridges until ctx ends; then it waits a moment for frames that the sink has not confirmed yet, and closes the sink. The error is
+// that of a connection that cannot be made. A sink that is down is no error, and a durable that cannot be used is tried again.
+func (w *Worker) Run(ctx context.Context) error {
+	nc, err := w.connect("bridge-" + w.config.Name)
+	if err != nil {
+		return fmt.Errorf("bridge %s: %w", w.config.Name, err)
+	}
+	defer nc.Close()
+	if w.js, err = jetstream.New(nc); err != nil {
+		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
+	}
+	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { return w.journal.Run(background) })
+	if consumer := w.setup(ctx); consumer != nil {
+		g.Go(func() error { return w.report(ctx, consumer) })
+		w.bridge(ctx, consumer)
+		if err := nc.FlushTimeout(time.Second); err != nil {
+			w.log.Warn("the last acknowledgements may not have reached the stream; those frames come again", "err", err)
+		}
+	}
+	stop()
+	return g.Wait()
+}
+
+// setup gets the durable consumer, however often it takes, or nil when ctx ends.
+func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
+	for ctx.Err() == nil {
+		consumer, err := ensureConsumer(ctx, w.js, &w.config)
+		if err == nil {
+			w.mu.Lock()
+			w.err = nil
+			w.mu.Unlock()
+			return consumer
+		}
+		w.mu.Lock()
+		news := w.err == nil || w.err.Error() != err.Error()
+		w.err = err
+		w.mu.Unlock()
+		if news && ctx.Err() == nil {
+			w.log.Error("the bridge cannot begin", "err", err, "again_in", setupPause)
+			w.publish()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(setupPause):
+		}
+	}
+	return nil
+}
+
+// bridge holds session after session, with the pauses that the breaker asks for.
+func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
+	for ctx.Err() == nil {
+		w.breaker.allow()
+		s := newSession(w, consumer)
+		err := s.run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := sourcePause
+		if errors.Is(err, errSource) {
+			w.log.Warn("reading from the stream", "err", err)
+		} else {
+			was := w.breaker.state()
+			pause = w.breaker.failure(s.confirmed.Load() > 0)
+			w.sinkFault(err, was, pause)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// sinkFault logs the first of a row of faults and each that opens the breaker anew; the others only count.
+func (w *Worker) sinkFault(err error, was schema.BreakerState, pause time.Duration) {
+	w.mu.Lock()
+	first := w.err == nil
+	w.err = err
+	w.mu.Unlock()
+	if now := w.breaker.state(); first || now != was && was == schema.BreakerClosed {
+		w.log.Warn("sink fault", "err", err, "breaker", now, "again_in", pause.Round(10*time.Millisecond))
+	}
+	w.publish()
+}
+
+// proved is called at the first confirmed frame of a session.
+func (w *Worker) proved() {
+	w.mu.Lock()
+	back := w.err != nil
+	w.err = nil
+	w.mu.Unlock()
+	w.breaker.success()
+	if back {
+		w.log.Info("sink confirms again", "pending", w.pending.Load())
+		w.publish()
+	}
+}
+
+// breakerChanged follows every change of the breaker.
+func (w *Worker) breakerChanged(s schema.BreakerState) {
+	w.mu.Lock()
+	w.since = time.Now()
+	message := ""
+	if w.err != nil {
+		message = w.err.Error()
+	}
+	w.mu.Unlock()
+	w.metrics.setBreaker(s)
+	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindBreaker, State: string(s), Message: message})
+	w.publish()
+}
+
+// Health is what readiness wants to know of a bridge.
+type Health struct {
+	Name      string
+	State     schema.BreakerState
+	Delivered uint64 // frames confirmed since the start
+	Pending   uint64 // frames the sink has still to confirm
+	Err       error  // the sink's last fault, nil while it confirms
+}
+
+// Health reports on the bridge.
+func (w *Worker) Health() Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Health{Name: w.config.Name, State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err}
+}
+
+func (w *Worker) publish() {
+	w.mu.Lock()
+	st := schema.BridgeStatus{State: w.breaker.state(), Since: w.since.UTC(), Pending: w.pending.Load(), Delivered: w.delivered.Load(), Node: w.config.Node}
+	if w.err != nil {
+		st.Error = w.err.Error()
+	}
+	w.mu.Unlock()
+	w.journal.State(schema.BucketBridges, w.config.Name, st)
+}
+
+// report keeps the backlog, the state in the bucket and the log up to date.
+func (w *Worker) report(ctx context.Context, consumer jetstream.Consumer) error {
+	tick := time.NewTicker(statusPeriod)
+	defer tick.Stop()
+	summary, delivered := time.Now(), uint64(0)
+	for {
+		w.readBacklog(ctx, consumer)
+		w.publish()
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			if now.Sub(summary) < summaryPeriod-statusPeriod/2 {
+				continue
+			}
+			n := w.delivered.Load()
+			w.log.Info("bridge", "breaker", w.breaker.state(), "delivered", n-delivered, "pending", w.pending.Load(),
+				"fps", fmt.Sprintf("%.1f", float64(n-delivered)/now.Sub(summary).Seconds()))
+			summary, delivered = now, n
+		}
+	}
+}
+
+func (w *Worker) readBacklog(ctx context.Context, consumer jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(ctx, statusPeriod/2)
+	defer cancel()
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		w.log.Debug("reading the backlog", "err", err)
+		return
+	}
+	n := info.NumPending + uint64(info.NumAckPending)
+	w.pending.Store(n)
+	w.metrics.pending.Set(float64(n))
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/camera"
+)
+
+// app is one node with everything that runs in it.
+type app struct {
+	config  *config.Config
+	log     *slog.Logger
+	reg     *prometheus.Registry
+	server  *node.Server
+	fleet   *node.Fleet
+	workers []*bridge.Worker
+	http    net.Listener // nil where there is none
+}
+
+// newApp puts a node together. It creates nothing on disk; the listener for HTTP is open when it returns.
+func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.Logger) (*app, error) {
+	a := &app{config: c, log: log, reg: prometheus.NewRegistry()}
+	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	if err := checkDisk(c); err != nil {
+		return nil, err
+	}
+	var ffmpeg camera.FFmpeg
+	var err error
+	if len(c.Cameras) > 0 {
+		if ffmpeg, err = camera.FindFFmpeg(ctx, ffmpegPath); err != nil {
+			return nil, err
+		}
+	}
+	if a.server, err = node.NewServer(serverConfig(c), log); err != nil {
+		return nil, err
+	}
+	a.fleet = node.NewFleet(fleetConfig(c), a.server, ffmpeg, log, a.reg)
+	for _, b := range c.Bridges {
+		w, err := newWorker(c, b, a.server, log, a.reg)
+		if err != nil {
+			return nil, err
+		}
+		a.workers = append(a.workers, w)
+	}
+	if c.HTTP.Listen != "" {
+		if a.http, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
+			return nil, fmt.Errorf("http.listen: %w; stop what listens there or give another address", err)
+		}
+	}
+	return a, nil
+}
+
+func buildInfo() prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_build_info", Help: "1, with the version of this program.",
+		ConstLabels: prometheus.Labels{"version": programVersion()}})
+	g.Set(1)
+	return g
+}
+
+// run runs the node until ctx ends or a part of it cannot go on. Things stop in the order in which they depend on each other: HTTP,
+// cameras with their queues, and bridges at once; the server when they have all returned.
+func (a *app) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stopServer := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServer()
+	var server errgroup.Group
+	server.Go(func() error {
+		defer cancel()
+		return a.server.Run(serving)
+	})
+	work, working := errgroup.WithContext(ctx)
+	if a.http != nil {
+		work.Go(func() error { return a.serveHTTP(working) })
+	}
+	select {
+	case <-a.server.Ready():
+		work.Go(func() error { return a.fleet.Run(working) })
+		for _, w := range a.workers {
+			work.Go(func() error { return w.Run(working) })
+		}
+	case <-working.Done():
+	}
+	err := work.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil // asked to stop while something was starting
+	}
+	stopServer()
+	return errors.Join(err, server.Wait())
+}

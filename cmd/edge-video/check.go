@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/camera"
+)
+
+type checkCommand struct {
+	Config string `required:"" placeholder:"FILE" help:"Configuration file."`
+	FFmpeg string `name:"ffmpeg" default:"ffmpeg" placeholder:"PATH" help:"The ffmpeg to ask; by default the one on PATH."`
+}
+
+// Run prints the effective configuration and what follows from it. It starts nothing and creates nothing.
+func (k *checkCommand) Run(ctx context.Context, c console) error {
+	cfg, warnings, err := config.Load(k.Config, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	if err := checkDisk(cfg); err != nil {
+		return err
+	}
+	effective, err := cfg.YAML()
+	if err != nil {
+		return fmt.Errorf("printing the configuration: %w", err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Effective configuration\n%s", effective)
+	ffmpeg, err := camera.FindFFmpeg(ctx, k.FFmpeg)
+	notes := make([]string, 0, len(warnings))
+	for _, w := range warnings {
+		notes = append(notes, w.String())
+	}
+	if err != nil && len(cfg.Cameras) > 0 {
+		notes = append(notes, err.Error())
+		ffmpeg = camera.FFmpeg{Path: "ffmpeg", Zscale: true}
+	}
+	if len(cfg.Cameras) > 0 {
+		fmt.Fprintf(&b, "\n# FFmpeg %s\n", ffmpeg.Version)
+		writeCommands(&b, cfg, ffmpeg)
+		writeHorizon(&b, cfg)
+	}
+	if disk, err := node.DiskOf(cfg.DataDir); err == nil && disk.Free < int64(cfg.Stream.MaxBytes) {
+		notes = append(notes, fmt.Sprintf("stream.max_bytes %s is more than the %s free on the disk of data_dir now", cfg.Stream.MaxBytes, about(disk.Free)))
+	}
+	for _, n := range notes {
+		fmt.Fprintf(&b, "\nwarning: %s", n)
+	}
+	fmt.Fprintf(&b, "\n%s is valid\n", k.Config)
+	_, err = c.out.Write(b.Bytes())
+	return err
+}
+
+// checkDisk refuses a stream that the disk could never hold.
+func checkDisk(c *config.Config) error {
+	disk, err := node.DiskOf(c.DataDir)
+	if err != nil {
+		return err
+	}
+	if most := disk.Total - disk.Floor; int64(c.Stream.MaxBytes) > most {
+		return c.Problem("stream.max_bytes", fmt.Sprintf("%s is beyond the disk of data_dir, which has %s", c.Stream.MaxBytes, about(disk.Total)),
+			fmt.Sprintf("write at most %dMiB", most>>20))
+	}
+	return nil
+}
+
+func writeCommands(b *bytes.Buffer, cfg *config.Config, ffmpeg camera.FFmpeg) {
+	for _, cam := range cfg.Cameras {
+		args, stdin := camera.Args(cameraConfig(cfg, cam), ffmpeg)
+		fmt.Fprintf(b, "# camera %s\n%s", cam.ID, ffmpeg.Path)
+		for _, a := range args {
+			b.WriteString(" " + shellQuote(a))
+		}
+		if stdin != "" {
+			b.WriteString("  # the camera's address, with its credentials, goes to standard input")
+		}
+		b.WriteString("\n")
+	}
+}
+
+// shellQuote writes an argument so that a shell reads it as one.
+func shellQuote(s string) string {
+	if s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,@%+", r))
+	}) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// Assumptions behind the estimated rate of a camera that is not running: its size where the configuration leaves that to the camera,
+// bits a pixel of JPEG at quality 1 (a street scene at quality 5 takes about half a bit), the rate of a stream that is copied, and the
+// time between keyframes.
+const (
+	assumedPixels      = 1280 * 720
+	assumedJPEGBits    = 2.5
+	assumedCopyBytes   = 3_000_000 / 8
+	assumedKeyInterval = 2 * time.Second
+)
+
+// estimate is a camera's bytes a second by its configuration.
+func estimate(cam config.Camera) float64 {
+	pixels := float64(assumedPixels)
+	if cam.Width > 0 {
+		pixels = float64(cam.Width) * float64(cam.Width) * 9 / 16
+	}
+	picture := pixels * assumedJPEGBits / float64(cam.Quality) / 8
+	switch camera.Mode(cam.Mode) {
+	case camera.ModeCopy:
+		return assumedCopyBytes
+	case camera.ModeKeyframes:
+		return picture / assumedKeyInterval.Seconds()
+	}
+	return picture * cam.FPS
+}
+
+func writeHorizon(b *bytes.Buffer, cfg *config.Config) {
+	total := 0.0
+	for _, cam := range cfg.Cameras {
+		total += estimate(cam)
+	}
+	h := node.Horizon(cfg.Stream.MaxAge, int64(cfg.Stream.MaxBytes), total)
+	limit := fmt.Sprintf("max_bytes %s is full", cfg.Stream.MaxBytes)
+	if h >= cfg.Stream.MaxAge {
+		limit = fmt.Sprintf("max_age %s is reached", cfg.Stream.MaxAge)
+	}
+	fmt.Fprintf(b, "\n# Horizon\nAn outage of %s fits in the stream, then %s.\nEstimated from %s/s over %d cameras (1280x720 and 3 Mb/s where the camera decides); a running node shows the true figure.\n",
+		h.Round(time.Second), limit, about(int64(total)), len(cfg.Cameras))
+}
+
+// about writes an amount of bytes for people.
+func about(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 10<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}

@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
+)
+
+// maxShortString is the longest exchange name or routing key that AMQP can carry.
+const maxShortString = 255
+
+func (k *checker) rabbitmq(path string, r *RabbitMQ) {
+	k.network(path+".url", r.URL, "amqp", "amqps")
+	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
+	switch {
+	case r.Exchange == "":
+		k.fail(path+".exchange", "is empty", "name the topic exchange, as in cameras")
+	case len(r.Exchange) > maxShortString:
+		k.fail(path+".exchange", fmt.Sprintf("is %d bytes long", len(r.Exchange)), "use at most 255")
+	case strings.HasPrefix(r.Exchange, "amq."):
+		k.fail(path+".exchange", fmt.Sprintf("%q is a name that the broker keeps for itself", r.Exchange), `do not begin with "amq."`)
+	}
+	t := k.template(path+".routing_key", r.RoutingKey, r.Constants())
+	if t == nil {
+		return
+	}
+	if n := len(t.Expand(longestFrame())); n > maxShortString {
+		k.fail(path+".routing_key", fmt.Sprintf("can become %d bytes long", n), "shorten it; AMQP takes at most 255")
+	}
+}
+
+// String is the broker's address without its secrets.
+func (r *RabbitMQ) String() string { return r.URL.String() }
+
+// String is the server's address without its secrets.
+func (r *Redis) String() string { return r.URL.String() }
+
+// Constants are the fields of RoutingKey that are the same for all frames: vhost, from the URL.
+func (r *RabbitMQ) Constants() map[string]string {
+	vhost := "/"
+	if u, ok := r.URL.parse(); ok && len(u.EscapedPath()) > 1 {
+		if name, err := url.PathUnescape(u.EscapedPath()[1:]); err == nil {
+			vhost = name
+		}
+	}
+	return map[string]string{"vhost": vhost}
+}
+
+// longestFrame has names and numbers as long as they can be.
+func longestFrame() *schema.Frame {
+	return &schema.Frame{
+		Site:     strings.Repeat("s", 32),
+		Camera:   strings.Repeat("c", 64),
+		Epoch:    9_999_999_999_999,
+		Seq:      9_999_999_999,
+		Captured: time.Unix(9_000_000_000, 0),
+	}
+}
+
+func (k *checker) redis(path string, r *Redis) {
+	k.network(path+".url", r.URL, "redis", "rediss", "unix")
+	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
+	k.above(path+".ttl", r.TTL, time.Second)
+	if r.Metadata.Stream != "" {
+		k.template(path+".metadata.stream", r.Metadata.Stream, nil)
+	}
+	if r.Metadata.MaxLen < 1 {
+		k.fail(path+".metadata.max_len", fmt.Sprintf("%d is not above 0", r.Metadata.MaxLen), "write 10000")
+	}
+	t := k.template(path+".key", r.Key, nil)
+	if t == nil {
+		return
+	}
+	example := "write it as in frames:{camera}:{unixnano}"
+	switch unique := t.Has("unixnano", "uuid"); {
+	case !t.Has("camera"):
+		k.fail(path+".key", "has no {camera}, so cameras would overwrite each other's frames", example)
+	case !unique && !t.Has("seq"):
+		k.fail(path+".key", "has none of {unixnano} {uuid} {seq}, so frames would overwrite each other", example)
+	case !unique && !t.Has("epoch"):
+		k.warn(path+".key", "has {seq} without {epoch}, so a restarted camera overwrites its earlier frames", "add {epoch}")
+	}
+}
+
+// template parses a template, or reports why it cannot be.
+func (k *checker) template(path, text string, constants map[string]string) *bridge.Template {
+	if text == "" {
+		k.fail(path, "is empty", "write a template with fields such as {camera}")
+		return nil
+	}
+	t, err := bridge.ParseTemplate(text, constants)
+	if err != nil {
+		k.fail(path, err.Error(), "see deploy/edge-video.yaml for the fields")
+		return nil
+	}
+	return t
+}

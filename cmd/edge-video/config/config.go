@@ -1,0 +1,150 @@
+// Package config loads the one YAML file that configures an edge-video node. It is strict: what it does not understand it
+// refuses, and it reports every fault of a file at once, each with file, line, key and a remedy. Loading changes nothing on disk.
+package config
+
+import "time"
+
+// Config is a whole configuration. [Default] and [Parse] make it; every default is filled in.
+type Config struct {
+	Site    string   `yaml:"site"`
+	Node    string   `yaml:"node"`
+	DataDir string   `yaml:"data_dir"`
+	NATS    NATS     `yaml:"nats"`
+	Stream  Stream   `yaml:"stream"`
+	Hub     Hub      `yaml:"hub"`
+	Capture Capture  `yaml:"capture"`
+	Cameras []Camera `yaml:"cameras"`
+	Bridges []Bridge `yaml:"bridges"`
+	HTTP    HTTP     `yaml:"http"`
+	Log     Log      `yaml:"log"`
+
+	source source
+}
+
+// NATS configures the embedded server. An empty Listen leaves it reachable in-process only.
+type NATS struct {
+	Listen   string  `yaml:"listen"`
+	Insecure bool    `yaml:"insecure"`
+	Config   string  `yaml:"config"` // path of a plain nats-server.conf, "" for none
+	Leaf     Leaf    `yaml:"leaf"`
+	Cluster  Cluster `yaml:"cluster"`
+}
+
+// Leaf configures leaf node connections, in and out.
+type Leaf struct {
+	Listen   string   `yaml:"listen"`
+	Insecure bool     `yaml:"insecure"`
+	Remotes  []Remote `yaml:"remotes"`
+}
+
+// Remote is a hub that this node connects to.
+type Remote struct {
+	URL         URL    `yaml:"url"`
+	Credentials string `yaml:"credentials,omitempty"` // path of a credentials file
+}
+
+// Cluster configures the nodes of one site that hold its streams together.
+type Cluster struct {
+	Name     string `yaml:"name"`
+	Listen   string `yaml:"listen"`
+	Insecure bool   `yaml:"insecure"`
+	Routes   []URL  `yaml:"routes"`
+}
+
+// Stream bounds what the site's FRAMES stream holds.
+type Stream struct {
+	MaxAge   time.Duration `yaml:"max_age"`
+	MaxBytes Size          `yaml:"max_bytes"`
+	Sync     Sync          `yaml:"sync"`
+	Replicas int           `yaml:"replicas"`
+}
+
+// Hub bounds what a hub mirrors of each site.
+type Hub struct {
+	Mirror   bool          `yaml:"mirror"`
+	MaxAge   time.Duration `yaml:"max_age"`
+	MaxBytes Size          `yaml:"max_bytes"`
+}
+
+// Capture holds what all cameras share and the defaults of each.
+type Capture struct {
+	Reading         `yaml:",inline"`
+	StartsPerSecond float64 `yaml:"starts_per_second"`
+}
+
+// Reading is how a camera is read and queued.
+type Reading struct {
+	Mode         string        `yaml:"mode"` // jpeg, keyframes or copy
+	FPS          float64       `yaml:"fps"`
+	Quality      int           `yaml:"quality"`
+	Width        int           `yaml:"width"` // 0 is as the camera sends it
+	StallTimeout time.Duration `yaml:"stall_timeout"`
+	HWAccel      string        `yaml:"hwaccel"`
+	MaxFrame     Size          `yaml:"max_frame"`
+	QueueBytes   Size          `yaml:"queue_bytes"`
+}
+
+// Camera is one camera with its own or inherited [Reading]. Password is filled in from PasswordFile where that is given.
+type Camera struct {
+	ID           string `yaml:"id"`
+	URL          URL    `yaml:"url"`
+	Username     string `yaml:"username,omitempty"`
+	Password     Secret `yaml:"password,omitempty"`
+	PasswordFile string `yaml:"password_file,omitempty"`
+	Reading      `yaml:",inline"`
+}
+
+// Bridge is one consumer that republishes frames. Exactly one of RabbitMQ and Redis is set.
+type Bridge struct {
+	Name     string        `yaml:"name"`
+	Cameras  []string      `yaml:"cameras"` // "*" alone, ids, or <site>.<id>
+	Start    string        `yaml:"start"`   // oldest or newest
+	Order    string        `yaml:"order"`   // oldest
+	Breaker  Breaker       `yaml:"breaker"`
+	Timeout  time.Duration `yaml:"timeout"` // for a sink to confirm before it counts as down
+	RabbitMQ *RabbitMQ     `yaml:"rabbitmq"`
+	Redis    *Redis        `yaml:"redis"`
+}
+
+// Breaker configures a bridge's circuit breaker: it opens after Failures in a row, for Open at first and MaxOpen at most.
+type Breaker struct {
+	Failures int           `yaml:"failures"`
+	Open     time.Duration `yaml:"open"`
+	MaxOpen  time.Duration `yaml:"max_open"`
+}
+
+// RabbitMQ is a sink. URL is filled in from URLFile where that is given.
+type RabbitMQ struct {
+	URL        URL    `yaml:"url"`
+	URLFile    string `yaml:"url_file,omitempty"`
+	Exchange   string `yaml:"exchange"`
+	RoutingKey string `yaml:"routing_key"`
+	Persistent bool   `yaml:"persistent"`
+}
+
+// Redis is a sink. URL is filled in from URLFile where that is given.
+type Redis struct {
+	URL      URL           `yaml:"url"`
+	URLFile  string        `yaml:"url_file,omitempty"`
+	Key      string        `yaml:"key"`
+	TTL      time.Duration `yaml:"ttl"`
+	Metadata Metadata      `yaml:"metadata"`
+}
+
+// Metadata configures an entry per frame in the Redis stream whose key the template Stream makes; "" means none.
+type Metadata struct {
+	Stream string `yaml:"stream"`
+	MaxLen int    `yaml:"max_len"` // approximate
+}
+
+// HTTP configures the page, the API, metrics and health. An empty Listen means none.
+type HTTP struct {
+	Listen   string `yaml:"listen"`
+	Insecure bool   `yaml:"insecure"`
+}
+
+// Log configures what the node says about itself.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // tint or json
+}

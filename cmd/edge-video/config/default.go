@@ -1,0 +1,70 @@
+package config
+
+import (
+	"os"
+	"time"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// Default is the configuration of an empty file. The node's name is made from the host name.
+func Default() *Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	return &Config{
+		Site:    "local",
+		Node:    schema.SiteName(host),
+		DataDir: "./data",
+		NATS: NATS{
+			Listen:  "127.0.0.1:4222",
+			Leaf:    Leaf{Remotes: []Remote{}},
+			Cluster: Cluster{Routes: []URL{}},
+		},
+		Stream: Stream{
+			MaxAge:   6 * time.Hour,
+			MaxBytes: 10 * GiB,
+			Sync:     Sync{Interval: 2 * time.Second},
+			Replicas: 1,
+		},
+		Hub: Hub{MaxAge: 24 * time.Hour, MaxBytes: 5 * GiB},
+		Capture: Capture{
+			Reading: Reading{
+				Mode:         ModeJPEG,
+				FPS:          10,
+				Quality:      5,
+				StallTimeout: 15 * time.Second,
+				HWAccel:      "none",
+				MaxFrame:     4 * MiB,
+				QueueBytes:   16 * MiB,
+			},
+			StartsPerSecond: 10,
+		},
+		Cameras: []Camera{},
+		Bridges: []Bridge{},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		Log:     Log{Level: "info", Format: "tint"},
+	}
+}
+
+// DefaultBridge is a bridge of which only the name and a sink are missing.
+func DefaultBridge() Bridge {
+	return Bridge{
+		Cameras: []string{everyCamera},
+		Start:   "oldest",
+		Order:   "oldest",
+		Breaker: Breaker{Failures: 5, Open: 2 * time.Second, MaxOpen: time.Minute},
+		Timeout: 10 * time.Second,
+	}
+}
+
+// DefaultRabbitMQ is a RabbitMQ sink of which only the URL is missing.
+func DefaultRabbitMQ() RabbitMQ {
+	return RabbitMQ{Exchange: "cameras", RoutingKey: "camera.{camera}", Persistent: true}
+}
+
+// DefaultRedis is a Redis sink of which only the URL is missing.
+func DefaultRedis() Redis {
+	return Redis{Key: "frames:{camera}:{unixnano}", TTL: 5 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
+}

@@ -1,0 +1,38 @@
+package config
+
+// nearest is the candidate within two edits of word, the closest first. Short words allow fewer edits: two change all of them.
+func nearest(word string, candidates []string) (string, bool) {
+	best, found := "", false
+	least := min(2, len(word)/2)
+	for _, c := range candidates {
+		if n := distance(word, c); n < least || n == least && !found {
+			best, least, found = c, n, true
+		}
+	}
+	return best, found
+}
+
+// distance counts the insertions, removals, replacements and swaps of neighbours between a and b.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}

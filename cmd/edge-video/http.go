@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/schema"
+)
+
+// serveHTTP serves until ctx ends.
+func (a *app) serveHTTP(ctx context.Context) error {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{Registry: a.reg}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if srv.Shutdown(grace) != nil {
+			// A client that holds on is cut off.
+			_ = srv.Close()
+		}
+	}()
+	if err := srv.Serve(a.http); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving HTTP: %w", err)
+	}
+	<-closed
+	return nil
+}
+
+// readiness is the body of /readyz.
+type readiness struct {
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`  // why it is not ready
+	Degraded []string `json:"degraded"` // what is wrong beside
+}
+
+// readyz answers 503 only when capture itself is in danger: a camera or a sink that is down degrades the node, no more.
+func (a *app) readyz(w http.ResponseWriter, _ *http.Request) {
+	r := a.readiness()
+	body, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if !r.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	// A client that has gone needs no answer.
+	_, _ = w.Write(append(body, '\n'))
+}
+
+func (a *app) readiness() readiness {
+	r := readiness{Reasons: []string{}, Degraded: []string{}}
+	if err := a.server.Err(); err != nil {
+		r.Reasons = append(r.Reasons, err.Error())
+	}
+	cameras := a.fleet.Health()
+	r.Degraded = append(r.Degraded, cameras.Degraded...)
+	if n := len(a.config.Cameras); n > 0 && cameras.Up == 0 {
+		r.Reasons = append(r.Reasons, fmt.Sprintf("none of %d cameras delivers", n))
+	}
+	if cameras.Horizon <= 0 {
+		r.Reasons = append(r.Reasons, "the horizon is exhausted: the stream discards frames that a bridge has not delivered")
+	}
+	if disk, err := node.DiskOf(a.config.DataDir); err != nil {
+		r.Reasons = append(r.Reasons, err.Error())
+	} else if disk.Free < disk.Floor {
+		r.Reasons = append(r.Reasons, fmt.Sprintf("the disk of data_dir is full: %d MiB free, %d needed", disk.Free>>20, disk.Floor>>20))
+	}
+	for _, w := range a.workers {
+		h := w.Health()
+		if h.Err != nil || h.State != schema.BreakerClosed {
+			r.Degraded = append(r.Degraded, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
+		}
+	}
+	r.Ready = len(r.Reasons) == 0
+	return r
+}

@@ -1,0 +1,79 @@
+// Command edge-video captures cameras into an embedded NATS JetStream and bridges the frames to RabbitMQ and Redis.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+)
+
+// Exit codes.
+const (
+	exitFailed = 1 // the world's fault
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// commands are what the program does; each has a file of its own.
+type commands struct {
+	Run     runCommand     `cmd:"" help:"Run a node as its configuration says."`
+	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
+	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// console is what commands print to.
+type console struct {
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], console{out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, c console) int {
+	exited := -1
+	parser, err := kong.New(&commands{}, kong.Name("edge-video"), kong.Writers(c.out, c.err),
+		kong.Description("Captures IP cameras into an embedded NATS JetStream, and republishes every frame to RabbitMQ and Redis."),
+		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c))
+	if err != nil {
+		fmt.Fprintln(c.err, "edge-video:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // help has been printed
+	}
+	if err != nil {
+		fmt.Fprintf(c.err, "edge-video: %v; see edge-video --help\n", err)
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		return report(c, err)
+	}
+	return 0
+}
+
+// report prints what failed and chooses the exit code.
+func report(c console, err error) int {
+	if bad := new(config.Error); errors.As(err, &bad) {
+		fmt.Fprintln(c.err, bad)
+		return exitUsage
+	}
+	fmt.Fprintln(c.err, "edge-video:", err)
+	return exitFailed
+}

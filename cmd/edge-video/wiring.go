@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/bridge/rabbitmq"
+	"github.com/edge-video/edge-video/bridge/redis"
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/camera"
+)
+
+// What follows translates the configuration file's words into those of the packages that do the work.
+
+func serverConfig(c *config.Config) node.ServerConfig {
+	s := node.ServerConfig{Site: c.Site, Node: c.Node, DataDir: c.DataDir, Listen: c.NATS.Listen, File: c.NATS.Config,
+		Leaf:    node.LeafConfig{Listen: c.NATS.Leaf.Listen},
+		Cluster: node.ClusterConfig{Name: c.NATS.Cluster.Name, Listen: c.NATS.Cluster.Listen},
+		Stream:  streamConfig(c), MaxFrame: maxFrame(c)}
+	for _, r := range c.NATS.Leaf.Remotes {
+		s.Leaf.Remotes = append(s.Leaf.Remotes, node.LeafRemote{URL: r.URL.Reveal(), Credentials: r.Credentials})
+	}
+	for _, r := range c.NATS.Cluster.Routes {
+		s.Cluster.Routes = append(s.Cluster.Routes, r.Reveal())
+	}
+	return s
+}
+
+func streamConfig(c *config.Config) node.StreamConfig {
+	return node.StreamConfig{MaxAge: c.Stream.MaxAge, MaxBytes: int64(c.Stream.MaxBytes), Replicas: c.Stream.Replicas,
+		Sync: node.Sync{Interval: c.Stream.Sync.Interval, Always: c.Stream.Sync.Always, Async: c.Stream.Sync.Async}}
+}
+
+// maxFrame is the largest picture that any camera may send.
+func maxFrame(c *config.Config) int {
+	most := c.Capture.MaxFrame
+	for _, cam := range c.Cameras {
+		most = max(most, cam.MaxFrame)
+	}
+	return int(most)
+}
+
+func fleetConfig(c *config.Config) node.FleetConfig {
+	f := node.FleetConfig{Site: c.Site, Node: c.Node, StartsPerSecond: c.Capture.StartsPerSecond, Stream: streamConfig(c), DataDir: c.DataDir}
+	for _, cam := range c.Cameras {
+		f.Cameras = append(f.Cameras, node.CameraConfig{Config: cameraConfig(c, cam), QueueBytes: int64(cam.QueueBytes)})
+	}
+	return f
+}
+
+func cameraConfig(c *config.Config, cam config.Camera) camera.Config {
+	address, username, password := splitCredentials(cam)
+	return camera.Config{Site: c.Site, Node: c.Node, ID: cam.ID, URL: address, Username: username, Password: password,
+		Mode: camera.Mode(cam.Mode), FPS: cam.FPS, Quality: cam.Quality, Width: cam.Width, HWAccel: cam.HWAccel,
+		StallTimeout: cam.StallTimeout, MaxFrame: int(cam.MaxFrame)}
+}
+
+// splitCredentials takes credentials out of the URL where they stand in it, so that they go the same way as those given by key.
+func splitCredentials(cam config.Camera) (address, username, password string) {
+	raw := cam.URL.Reveal()
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw, cam.Username, cam.Password.Reveal()
+	}
+	username = u.User.Username()
+	password, _ = u.User.Password()
+	u.User = nil
+	return u.String(), username, password
+}
+
+// newWorker makes the worker of a bridge with its sink.
+func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
+	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": b.Name}, reg)
+	sink, err := newSink(b, log.With("bridge", b.Name), reg)
+	if err != nil {
+		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
+	}
+	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Cameras: b.Cameras, Newest: b.Start == "newest",
+		MaxFrame: maxFrame(c), Timeout: b.Timeout,
+		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
+	}, sink, s.Connect, log, reg), nil
+}
+
+func newSink(b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
+	if r := b.RabbitMQ; r != nil {
+		key, err := bridge.ParseTemplate(r.RoutingKey, r.Constants())
+		if err != nil {
+			return nil, fmt.Errorf("rabbitmq.routing_key: %w", err)
+		}
+		return rabbitmq.New(rabbitmq.Config{URL: r.URL.Reveal(), Exchange: r.Exchange, RoutingKey: key, Persistent: r.Persistent,
+			Timeout: b.Timeout, Name: "edge-video bridge " + b.Name}, log, reg)
+	}
+	r := b.Redis
+	key, err := bridge.ParseTemplate(r.Key, nil)
+	if err != nil {
+		return nil, fmt.Errorf("redis.key: %w", err)
+	}
+	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout}
+	if r.Metadata.Stream != "" {
+		cfg.Metadata.MaxLen = int64(r.Metadata.MaxLen)
+		if cfg.Metadata.Stream, err = bridge.ParseTemplate(r.Metadata.Stream, nil); err != nil {
+			return nil, fmt.Errorf("redis.metadata.stream: %w", err)
+		}
+	}
+	return redis.New(cfg, log, reg)
+}

@@ -1,0 +1,67 @@
+package camera
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Mode is how a camera's video becomes frames.
+type Mode string
+
+// Modes.
+const (
+	ModeJPEG      Mode = "jpeg"      // decode, choose FPS pictures a second, encode each as JPEG
+	ModeKeyframes Mode = "keyframes" // decode keyframes alone, encode each as JPEG
+	ModeCopy      Mode = "copy"      // store the camera's own encoding
+)
+
+// Config is what a [Reader] needs to know of its camera.
+type Config struct {
+	Site, Node, ID string
+
+	// URL is what FFmpeg reads, without credentials, or one of the prefixes "file:" (looped at its own pace), "v4l2:" and "lavfi:".
+	URL string
+	// Username and Password are sent to the camera; any characters are allowed. They reach FFmpeg through a pipe, never its arguments.
+	Username, Password string
+
+	Mode         Mode
+	FPS          float64       // pictures a second to keep; mode jpeg
+	Quality      int           // FFmpeg's scale, 2 best to 31; modes jpeg and keyframes
+	Width        int           // pixels to scale to, the height following; 0 as sent; modes jpeg and keyframes
+	HWAccel      string        // an FFmpeg hwaccel, "auto" or "none"; modes jpeg and keyframes
+	StallTimeout time.Duration // without a picture for this long FFmpeg is replaced
+	MaxFrame     int           // bytes; larger pictures are refused
+}
+
+// source is a camera URL taken apart: how FFmpeg is told to read it.
+type source struct {
+	scheme string // "rtsp", "file", ...
+	input  string // what stands behind -i, without credentials
+	format string // -f before -i, where it must be said
+	paced  bool   // FFmpeg paces it: pictures carry media time, not arrival time
+}
+
+func parseSource(raw string) source {
+	scheme, rest, _ := strings.Cut(raw, ":")
+	s := source{scheme: strings.ToLower(scheme), input: raw}
+	switch s.scheme {
+	case "lavfi":
+		s.input, s.format, s.paced = rest, "lavfi", true
+	case "v4l2":
+		s.input, s.format = rest, "v4l2"
+	case "file":
+		s.input, s.paced = "file:"+strings.TrimPrefix(rest, "//"), true
+	}
+	return s
+}
+
+// withCredentials returns the input with user name and password in it, percent-encoded.
+func (c *Config) withCredentials(input string) string {
+	u, err := url.Parse(input)
+	if err != nil || c.Username == "" {
+		return input
+	}
+	u.User = url.UserPassword(c.Username, c.Password)
+	return u.String()
+}

@@ -1,0 +1,281 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
+)
+
+// ErrServerDown says that the embedded server is not running now.
+var ErrServerDown = errors.New("embedded NATS server is not running")
+
+const (
+	// healthPeriod is how often the embedded server is looked at.
+	healthPeriod = time.Second
+
+	// setupTimeout bounds the setting up of the streams once the server answers.
+	setupTimeout = 30 * time.Second
+)
+
+// Server is the embedded NATS server with JetStream. It heals itself: after a storage fault, which freezes a stream for as long as the
+// server runs, it restarts the server in place as soon as the disk has room again.
+type Server struct {
+	config ServerConfig
+	log    *slog.Logger
+	ready  chan struct{} // closed once the streams exist
+	user   nkeys.KeyPair // the node's own user, for servers that ask for credentials
+
+	mu   sync.Mutex
+	srv  *server.Server // nil while down
+	auth bool           // it asks for credentials
+	err  error          // why it is not healthy
+}
+
+// NewServer makes a server; Run starts it.
+func NewServer(config ServerConfig, log *slog.Logger) (*Server, error) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("making the in-process user: %w", err)
+	}
+	return &Server{config: config, log: log, ready: make(chan struct{}), user: user,
+		err: errors.New("starting: recovering stored frames")}, nil
+}
+
+// Ready is closed when the streams exist and can be written for the first time.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Err is nil while the streams can be written, else the reason, for readiness.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// ClientURL is where clients outside the process connect, "" where none can.
+func (s *Server) ClientURL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.srv == nil || s.srv.Addr() == nil {
+		return ""
+	}
+	return s.srv.ClientURL()
+}
+
+// InProcessConn connects to the server that runs now, so that clients find the next one after a restart in place.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	s.mu.Lock()
+	srv := s.srv
+	s.mu.Unlock()
+	if srv == nil {
+		return nil, ErrServerDown
+	}
+	return srv.InProcessConn()
+}
+
+// Connect makes an in-process connection that outlives restarts of the server. The caller closes it.
+func (s *Server) Connect(name string) (*nats.Conn, error) {
+	nc, err := nats.Connect("", nats.Name(name), nats.InProcessServer(s), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: frames wait in their queues
+		nats.IgnoreAuthErrorAbort(), s.credentials(), nats.ErrorHandler(s.clientError))
+	if err != nil {
+		return nil, fmt.Errorf("connecting in process: %w", err)
+	}
+	return nc, nil
+}
+
+// clientError takes what the client library reports beside its calls.
+func (s *Server) clientError(nc *nats.Conn, _ *nats.Subscription, err error) {
+	s.log.Warn("in-process connection", "connection", nc.Opts.Name, "err", err)
+}
+
+// credentials signs the server's challenge as the node's own user, where it asks for one.
+func (s *Server) credentials() nats.Option {
+	return func(o *nats.Options) error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.auth {
+			return nil
+		}
+		var err error
+		o.Nkey, err = s.user.PublicKey()
+		o.SignatureCB = s.user.Sign
+		return err
+	}
+}
+
+// Run starts the server, keeps it healthy, and stops it when ctx ends, writing the streams' indexes. Stop its clients first. The
+// error is that of a first start that failed.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.checkPorts(); err != nil {
+		return err
+	}
+	lock, err := lockDir(s.config.DataDir)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer s.stop()
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	close(s.ready)
+	tick := time.NewTicker(healthPeriod)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if fault := s.fault(); fault != nil {
+				s.heal(ctx, fault)
+			}
+		}
+	}
+}
+
+// checkPorts finds a port in use before anything is created.
+func (s *Server) checkPorts() error {
+	for key, address := range map[string]string{"nats.listen": s.config.Listen, "nats.leaf.listen": s.config.Leaf.Listen, "nats.cluster.listen": s.config.Cluster.Listen} {
+		if address == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return fmt.Errorf("%s: %w; stop what listens there or give another address", key, err)
+		}
+		if err := l.Close(); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// start brings a server up, with its streams.
+func (s *Server) start(ctx context.Context) error {
+	user, err := s.user.PublicKey()
+	if err != nil {
+		return fmt.Errorf("making the in-process user: %w", err)
+	}
+	opts, auth, err := s.config.options(user)
+	if err != nil {
+		return err
+	}
+	srv, err := server.NewServer(opts)
+	if err != nil {
+		return fmt.Errorf("configuring the embedded NATS server: %w", err)
+	}
+	log := &natsLog{log: s.log.With("part", "nats")}
+	srv.SetLoggerV2(log, false, false, false)
+	began := time.Now()
+	// Start returns by itself; what it started ends with Shutdown.
+	go srv.Start()
+	for !srv.ReadyForConnections(100 * time.Millisecond) {
+		if err := log.failure(); err != nil {
+			shutdown(srv)
+			return fmt.Errorf("starting the embedded NATS server: %w", err)
+		}
+		if ctx.Err() != nil {
+			shutdown(srv)
+			return context.Cause(ctx)
+		}
+	}
+	s.mu.Lock()
+	s.srv, s.auth = srv, auth
+	s.mu.Unlock()
+	if err := s.setup(ctx); err != nil {
+		s.stop()
+		return err
+	}
+	s.setErr(nil)
+	s.log.Info("stream ready", "data_dir", s.config.DataDir, "took", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func (s *Server) setup(ctx context.Context) error {
+	nc, err := s.Connect("setup")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("reaching JetStream: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	return ensureStreams(ctx, js, &s.config)
+}
+
+func (s *Server) stop() {
+	s.mu.Lock()
+	srv := s.srv
+	s.srv = nil
+	s.mu.Unlock()
+	if srv != nil {
+		shutdown(srv)
+	}
+}
+
+func shutdown(srv *server.Server) {
+	srv.Shutdown()
+	srv.WaitForShutdown()
+}
+
+func (s *Server) setErr(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+}
+
+// fault is why the streams cannot be written, by the server's own account of its health.
+func (s *Server) fault() error {
+	s.mu.Lock()
+	srv := s.srv
+	s.mu.Unlock()
+	if srv == nil {
+		return ErrServerDown
+	}
+	if h := srv.Healthz(&server.HealthzOptions{}); h.Error != "" {
+		return errors.New(h.Error)
+	}
+	return nil
+}
+
+// heal restarts the server in place once the disk has room, and tries again until it works or ctx ends. Frames that were
+// acknowledged are in the stream; those that were not wait in their queues and are published again.
+func (s *Server) heal(ctx context.Context, fault error) {
+	s.setErr(fmt.Errorf("the stream cannot be written: %w", fault))
+	s.log.Error("the stream cannot be written; free space on the disk of data_dir, then capture resumes by itself",
+		"err", fault, "data_dir", s.config.DataDir)
+	for pause := healthPeriod; ; pause = min(2*pause, 8*time.Second) {
+		if disk, err := DiskOf(s.config.DataDir); err != nil {
+			s.setErr(fmt.Errorf("the stream cannot be written: %w", err))
+		} else if disk.Free < disk.Floor {
+			s.setErr(fmt.Errorf("the stream cannot be written: %w; %d MiB free on the disk of data_dir, %d needed", fault, disk.Free>>20, disk.Floor>>20))
+			pause = healthPeriod
+		} else {
+			s.stop()
+			if err = s.start(ctx); err == nil {
+				s.log.Info("the stream can be written again", "after", fault)
+				return
+			}
+			s.setErr(err)
+			s.log.Error("restarting the embedded NATS server", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}

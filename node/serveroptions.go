@@ -1,0 +1,200 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// ServerConfig is what the embedded NATS server is told.
+type ServerConfig struct {
+	Site, Node string
+	DataDir    string
+
+	Listen  string        // host:port for clients; "" = in-process only
+	File    string        // a plain nats-server.conf to merge; "" = none
+	Leaf    LeafConfig    // leaf node links
+	Cluster ClusterConfig // routes to other nodes of the site
+	Stream  StreamConfig  // limits of FRAMES
+
+	MaxFrame int // bytes of the largest picture; the payload limit leaves room for headers beside it
+}
+
+// LeafConfig is how leaf nodes reach this server, and the hubs it is a leaf of.
+type LeafConfig struct {
+	Listen  string
+	Remotes []LeafRemote
+}
+
+// LeafRemote is one hub.
+type LeafRemote struct {
+	URL         string
+	Credentials string // a file; "" = none
+}
+
+// ClusterConfig joins the nodes of one site.
+type ClusterConfig struct {
+	Name, Listen string
+	Routes       []string
+}
+
+// headerRoom is what the payload limit allows for a frame's headers.
+const headerRoom = 64 << 10
+
+// MaxPayload is the payload limit of the embedded server for pictures of at most maxFrame bytes.
+func MaxPayload(maxFrame int) int32 { return int32(maxFrame + headerRoom) }
+
+// errOperatorMode says that the merged configuration wants credentials signed by an operator, which the node does not have.
+var errOperatorMode = errors.New("nats.config uses operator mode (JWT); define accounts and users in the file instead")
+
+// options builds the server's options: ours, then the operator's file over them, then what the node cannot do without. user is the
+// public key of the node's own in-process user; auth says that the file asks for credentials, so that this user was added.
+func (c *ServerConfig) options(user string) (o *server.Options, auth bool, err error) {
+	o = &server.Options{
+		ServerName:             c.Site + "-" + c.Node,
+		JetStreamDomain:        c.Site,
+		MaxPayload:             MaxPayload(c.MaxFrame),
+		MaxPending:             128 << 20, // above what a consumer's pull of many frames brings at once
+		PingInterval:           30 * time.Second,
+		WriteDeadline:          10 * time.Second,
+		NoFastProducerStall:    true, // a slow viewer loses messages, no camera waits for it
+		StreamMaxBufferedSize:  256 << 20,
+		DisableJetStreamBanner: true,
+	}
+	if err := c.listeners(o); err != nil {
+		return nil, false, err
+	}
+	if c.File != "" {
+		if err := o.ProcessConfigFile(c.File); err != nil {
+			return nil, false, fmt.Errorf("reading nats.config %s: %w", c.File, err)
+		}
+	}
+	o.ConfigFile = "" // the server must not reread the file by itself: it would lose what is set here
+	o.NoSigs, o.NoLog = true, false
+	o.JetStream = true
+	if o.StoreDir == "" {
+		o.StoreDir = c.DataDir
+	}
+	if o.JetStreamMaxStore <= 0 {
+		o.JetStreamMaxStore = c.Stream.storeLimit()
+	}
+	if o.JetStreamMaxMemory <= 0 {
+		o.JetStreamMaxMemory = 64 << 20
+	}
+	o.DontListen = o.Host == "" && o.Port == 0
+	c.Stream.Sync.apply(o)
+	if int(o.MaxPayload) < c.MaxFrame+headerRoom {
+		return nil, false, fmt.Errorf("nats.config sets max_payload %d, below capture.max_frame %d and %d for headers; raise max_payload or lower max_frame",
+			o.MaxPayload, c.MaxFrame, headerRoom)
+	}
+	auth, err = addInProcessUser(o, user)
+	return o, auth, err
+}
+
+func (c *ServerConfig) listeners(o *server.Options) error {
+	var err error
+	if o.Host, o.Port, err = hostPort("nats.listen", c.Listen); err != nil {
+		return err
+	}
+	if c.Leaf.Listen != "" {
+		if o.LeafNode.Host, o.LeafNode.Port, err = hostPort("nats.leaf.listen", c.Leaf.Listen); err != nil {
+			return err
+		}
+	}
+	for _, r := range c.Leaf.Remotes {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return errors.New("nats.leaf.remotes: a url cannot be read")
+		}
+		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, Credentials: r.Credentials,
+			DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second, DenyExports: []string{"frames.>"}}
+		remote.Compression.Mode = server.CompressionOff // pictures do not shrink
+		o.LeafNode.Remotes = append(o.LeafNode.Remotes, remote)
+	}
+	if c.Cluster.Listen != "" {
+		o.Cluster.Name = c.Cluster.Name
+		if o.Cluster.Host, o.Cluster.Port, err = hostPort("nats.cluster.listen", c.Cluster.Listen); err != nil {
+			return err
+		}
+		for _, r := range c.Cluster.Routes {
+			u, err := url.Parse(r)
+			if err != nil {
+				return errors.New("nats.cluster.routes: a url cannot be read")
+			}
+			o.Routes = append(o.Routes, u)
+		}
+	}
+	return nil
+}
+
+// hostPort takes a listen address apart; the server writes "any free port" as -1.
+func hostPort(key, address string) (string, int, error) {
+	if address == "" {
+		return "", 0, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s %q: %w; write host:port", key, address, err)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
+		return "", 0, fmt.Errorf("%s %q: the port is not a number from 0 to 65535", key, address)
+	}
+	if n == 0 {
+		n = server.RANDOM_PORT
+	}
+	return host, n, nil
+}
+
+// addInProcessUser adds, where the operator's file asks clients for credentials, the node's own user, which may connect only inside
+// the process, to the account that holds the streams.
+func addInProcessUser(o *server.Options, user string) (bool, error) {
+	if len(o.TrustedOperators) > 0 || len(o.TrustedKeys) > 0 {
+		return false, errOperatorMode
+	}
+	if o.Authorization != "" {
+		return false, errors.New("nats.config gives an authorization token; name users instead, so that the node can have one of its own")
+	}
+	account, err := streamAccount(o)
+	if err != nil {
+		return false, err
+	}
+	if account == nil && len(o.Users) == 0 && len(o.Nkeys) == 0 && o.Username == "" {
+		return false, nil
+	}
+	if o.Username != "" {
+		// A list of users replaces the single one that the file may give.
+		o.Users = append(o.Users, &server.User{Username: o.Username, Password: o.Password})
+	}
+	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: user, Account: account,
+		AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}}})
+	return true, nil
+}
+
+// streamAccount is the account that holds the streams: the one called FRAMES, else the only one there is beside the system account.
+// Without accounts it is nil, the server's global account.
+func streamAccount(o *server.Options) (*server.Account, error) {
+	var found []*server.Account
+	for _, a := range o.Accounts {
+		switch a.GetName() {
+		case "FRAMES":
+			return a, nil
+		case o.SystemAccount, server.DEFAULT_SYSTEM_ACCOUNT:
+		default:
+			found = append(found, a)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, nil
+	case 1:
+		return found[0], nil
+	}
+	return nil, errors.New("nats.config defines several accounts; call the one that holds the streams FRAMES, and enable jetstream in it")
+}

@@ -1,0 +1,246 @@
+package node
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/schema/journal"
+)
+
+// station is the node's side of one camera: it takes what the camera's reader reports, passes frames on to the lane, and keeps the
+// camera's state and numbers.
+type station struct {
+	id      string
+	node    string
+	lane    *lane
+	pid     func() int // of its FFmpeg, 0 while there is none
+	log     *slog.Logger
+	journal *journal.Journal
+	metrics *metrics
+	frames  prometheus.Counter
+	latency prometheus.Observer
+
+	mu       sync.Mutex
+	status   schema.CameraStatus
+	fault    camera.Fault
+	size     [2]int
+	total    tally
+	period   tally // at the last status
+	summary  tally // at the last summary
+	rejected map[camera.Rejection]*rejections
+}
+
+// tally is a camera's running numbers.
+type tally struct {
+	stored, bytes, dropped, rejected uint64
+	at                               time.Time
+}
+
+// rejections gathers refused pictures of one reason between two events.
+type rejections struct {
+	event schema.Event
+	sent  time.Time
+}
+
+// rejectPeriod is the least time between two events about refused pictures of one reason.
+const rejectPeriod = 10 * time.Second
+
+func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics) *station {
+	now := time.Now()
+	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m,
+		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
+		status: schema.CameraStatus{State: schema.CameraDown, Since: now.UTC(), Node: node},
+		period: tally{at: now}, summary: tally{at: now}, rejected: map[camera.Rejection]*rejections{}}
+}
+
+// Frame implements [camera.Output].
+func (s *station) Frame(f *schema.Frame) {
+	s.mu.Lock()
+	size, before := [2]int{f.Width, f.Height}, s.size
+	s.size = size
+	s.mu.Unlock()
+	if before != size && before != [2]int{} {
+		s.log.Info("picture size changed", "from", fmt.Sprintf("%dx%d", before[0], before[1]), "to", fmt.Sprintf("%dx%d", size[0], size[1]))
+		s.journal.Event(s.event(schema.KindSize, schema.Event{Width: f.Width, Height: f.Height, Epoch: f.Epoch, FirstSeq: f.Seq}))
+	}
+	s.lane.push(f)
+}
+
+// Rejected implements [camera.Output].
+func (s *station) Rejected(epoch int64, seq uint64, reason camera.Rejection, detail string) {
+	s.metrics.rejected.WithLabelValues(s.id, string(reason)).Inc()
+	s.mu.Lock()
+	s.total.rejected++
+	r := s.rejected[reason]
+	if r == nil {
+		r = &rejections{}
+		s.rejected[reason] = r
+	}
+	if r.event.Count == 0 || r.event.Epoch != epoch {
+		r.event = schema.Event{Reason: string(reason), Epoch: epoch, FirstSeq: seq, Count: r.event.Count}
+	}
+	r.event.LastSeq, r.event.Message = seq, detail
+	r.event.Count++
+	s.mu.Unlock()
+	s.reportRejections(time.Now())
+}
+
+// reportRejections sends the events that are due.
+func (s *station) reportRejections(now time.Time) {
+	s.mu.Lock()
+	var due []schema.Event
+	for _, r := range s.rejected {
+		if r.event.Count > 0 && now.Sub(r.sent) >= rejectPeriod {
+			due = append(due, r.event)
+			r.event, r.sent = schema.Event{}, now
+		}
+	}
+	s.mu.Unlock()
+	for _, e := range due {
+		s.log.Warn("pictures refused", "reason", e.Reason, "count", e.Count, "last", e.Message)
+		s.journal.Event(s.event(schema.KindRejected, e))
+	}
+}
+
+// State implements [camera.Output].
+func (s *station) State(st camera.State) {
+	s.mu.Lock()
+	s.status.State, s.status.Epoch, s.status.Since = st.State, st.Epoch, time.Now().UTC()
+	switch {
+	case st.Err != nil:
+		s.status.Error = st.Err.Error()
+	case st.State == schema.CameraUp:
+		s.status.Error = ""
+	}
+	news := st.State != schema.CameraBackoff && st.State != schema.CameraStarting || st.Fault != s.fault && st.State == schema.CameraBackoff
+	if st.State == schema.CameraBackoff || st.State == schema.CameraUp {
+		s.fault = st.Fault
+	}
+	s.mu.Unlock()
+	up := 0.0
+	if st.State == schema.CameraUp {
+		up = 1
+	}
+	s.metrics.up.WithLabelValues(s.id).Set(up)
+	e := schema.Event{State: string(st.State), Reason: string(st.Fault), Epoch: st.Epoch}
+	if st.Err != nil {
+		e.Message = st.Err.Error()
+	}
+	switch st.State {
+	case schema.CameraBackoff:
+		s.metrics.restarts.WithLabelValues(s.id, string(st.Fault)).Inc()
+		if news {
+			s.log.Warn("camera fault", "reason", st.Fault, "err", st.Err, "again_in", st.Pause.Round(100*time.Millisecond))
+		}
+	case schema.CameraUp, schema.CameraDown:
+		s.log.Info("camera "+string(st.State), "epoch", st.Epoch)
+	}
+	if news {
+		s.journal.Event(s.event(schema.KindState, e))
+	}
+	s.publish()
+}
+
+// stored implements laneRecord.
+func (s *station) stored(f *schema.Frame, at time.Time) {
+	s.frames.Inc()
+	s.latency.Observe(at.Sub(f.Captured).Seconds())
+	s.mu.Lock()
+	s.total.stored++
+	s.total.bytes += uint64(len(f.Data))
+	s.status.LastSeq = f.Seq
+	s.mu.Unlock()
+}
+
+// dropped implements laneRecord.
+func (s *station) dropped(reason string, n int) {
+	s.metrics.dropped.WithLabelValues(s.id, reason).Add(float64(n))
+	s.mu.Lock()
+	s.total.dropped += uint64(n)
+	s.mu.Unlock()
+}
+
+// gone implements laneRecord.
+func (s *station) gone(g gap) {
+	s.log.Warn("frames dropped", "reason", g.reason, "count", g.count, "first_seq", g.first, "last_seq", g.last)
+	s.journal.Event(s.event(schema.KindGap, schema.Event{Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count}))
+}
+
+// lost implements laneRecord.
+func (s *station) lost(g gap) {
+	s.metrics.lost.WithLabelValues(s.id).Add(float64(g.count))
+	s.log.Error("frames lost: the stream never acknowledged them", "count", g.count)
+	s.journal.Event(s.event(schema.KindLost, schema.Event{Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count}))
+}
+
+func (s *station) event(kind schema.EventKind, e schema.Event) schema.Event {
+	e.Class, e.Name, e.Kind = schema.ClassCamera, s.id, kind
+	return e
+}
+
+// publish writes the state to the bucket.
+func (s *station) publish() {
+	s.journal.State(schema.BucketCameras, s.id, s.snapshot())
+}
+
+func (s *station) snapshot() schema.CameraStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// tick brings the rate up to date and returns what was stored since the last tick.
+func (s *station) tick(now time.Time) (frames, bytes uint64) {
+	s.mu.Lock()
+	frames, bytes = s.total.stored-s.period.stored, s.total.bytes-s.period.bytes
+	if d := now.Sub(s.period.at).Seconds(); d > 0 {
+		s.status.FPS = float64(int(float64(frames)/d*100+.5)) / 100
+	}
+	s.period = s.total
+	s.period.at = now
+	s.mu.Unlock()
+	s.reportRejections(now)
+	s.publish()
+	return frames, bytes
+}
+
+// summarise logs one line about the time since the last one.
+func (s *station) summarise(now time.Time) {
+	s.mu.Lock()
+	d := now.Sub(s.summary.at).Seconds()
+	t, before, status, fault := s.total, s.summary, s.status, s.fault
+	s.summary = s.total
+	s.summary.at = now
+	s.mu.Unlock()
+	attrs := []any{"state", status.State, "fps", fmt.Sprintf("%.1f", float64(t.stored-before.stored)/d), "frames", t.stored - before.stored,
+		"mib", fmt.Sprintf("%.1f", float64(t.bytes-before.bytes)/(1<<20)), "dropped", t.dropped - before.dropped, "rejected", t.rejected - before.rejected}
+	if status.State != schema.CameraUp && fault != "" {
+		attrs = append(attrs, "reason", fault)
+	}
+	s.log.Info("camera", attrs...)
+}
+
+// reasons lists what keeps cameras from delivering, for readiness: "dock-1 backoff: refused".
+func reasons(stations map[string]*station) (up int, down []string) {
+	for _, id := range slices.Sorted(maps.Keys(stations)) {
+		s := stations[id]
+		s.mu.Lock()
+		state, fault := s.status.State, s.fault
+		s.mu.Unlock()
+		if state == schema.CameraUp {
+			up++
+			continue
+		}
+		down = append(down, strings.TrimSuffix(fmt.Sprintf("camera %s is %s: %s", id, state, fault), ": "))
+	}
+	return up, down
+}

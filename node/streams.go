@@ -1,0 +1,96 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// StreamConfig is the limits of FRAMES.
+type StreamConfig struct {
+	MaxAge   time.Duration
+	MaxBytes int64
+	Sync     Sync
+	Replicas int
+}
+
+// Sync is when stored frames are flushed to the disk itself: after Interval, at once with Always, and with Async also the write to
+// the operating system may follow the acknowledgement. A killed process loses nothing in the first two; a power cut loses what the
+// interval covers.
+type Sync struct {
+	Interval      time.Duration
+	Always, Async bool
+}
+
+func (s Sync) apply(o *server.Options) {
+	o.SyncAlways = s.Always
+	if o.SyncInterval = s.Interval; o.SyncInterval <= 0 {
+		o.SyncInterval = 2 * time.Second
+	}
+}
+
+const (
+	// dedupeWindow covers an ack timeout and the retry after it; the server rereads as much of the stream when it starts.
+	dedupeWindow = 10 * time.Second
+	eventBytes   = 256 << 20
+	eventAge     = 7 * 24 * time.Hour
+	deadBytes    = 1 << 30
+	storedBytes  = 64 << 20
+	storedAge    = time.Hour
+	stateBytes   = 16 << 20
+)
+
+// storeLimit is what the server may store in all: what the streams may hold and room beside it, because the server refuses a message
+// at this limit before it discards an old one.
+func (c *StreamConfig) storeLimit() int64 {
+	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 2*stateBytes + 1<<30
+}
+
+// metadataKey marks streams and consumers that edge-video made.
+const metadataKey = "edge-video"
+
+// ensureStreams creates what is missing of the site's streams and buckets and brings the limits of the others up to date.
+func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig) error {
+	file := func(name string, description string, bytes int64, age time.Duration, root string) jetstream.StreamConfig {
+		return jetstream.StreamConfig{Name: name, Description: description, Subjects: []string{schema.SiteSubjects(root, c.Site)},
+			MaxBytes: bytes, MaxAge: age, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, AllowDirect: true,
+			Replicas: c.Stream.Replicas, Duplicates: dedupeWindow, MaxMsgSize: MaxPayload(c.MaxFrame),
+			Metadata: map[string]string{metadataKey: schemaVersion}}
+	}
+	frames := file(schema.StreamFrames, "Pictures", c.Stream.MaxBytes, c.Stream.MaxAge, "frames")
+	if c.Stream.Sync.Async {
+		frames.PersistMode = jetstream.AsyncPersistMode
+	}
+	for _, s := range []jetstream.StreamConfig{
+		frames,
+		file(schema.StreamEvents, "What happened", eventBytes, eventAge, "events"),
+		file(schema.StreamDead, "Frames that a sink refused for good", min(deadBytes, c.Stream.MaxBytes/4), 0, "dead"),
+		file(schema.StreamStored, "Keys under which a sink has confirmed frames", storedBytes, storedAge, "stored"),
+	} {
+		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
+			return streamError(s.Name, err)
+		}
+	}
+	for bucket, what := range map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge"} {
+		if _, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket, Description: what, History: 1,
+			MaxBytes: stateBytes, Storage: jetstream.FileStorage, Replicas: c.Stream.Replicas}); err != nil {
+			return streamError("KV "+bucket, err)
+		}
+	}
+	return nil
+}
+
+const schemaVersion = "1"
+
+func streamError(name string, err error) error {
+	if errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return fmt.Errorf("setting up stream %s: %w; enable jetstream in the account that nats.config defines for the streams", name, err)
+	}
+	return fmt.Errorf("setting up stream %s: %w", name, err)
+}

@@ -1,0 +1,75 @@
+package harness
+
+import (
+	"sync"
+
+	"github.com/Shopify/toxiproxy/v2/stream"
+	"github.com/Shopify/toxiproxy/v2/toxics"
+)
+
+// gate is a toxic that is always in place and holds bytes back while it is shut. Toxiproxy's own timeout toxic would drop the bytes,
+// so that no writer ever blocks, and adding a toxic to a link whose far end does not read blocks for ever.
+type gate struct {
+	ended chan struct{} // closed for good when the proxy is not needed any more
+	mu    sync.Mutex
+	open  chan struct{} // closed while bytes may pass
+}
+
+func (g *gate) init() {
+	g.ended = make(chan struct{})
+	g.open = make(chan struct{})
+}
+
+func (g *gate) set(open bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	isOpen := false
+	select {
+	case <-g.open:
+		isOpen = true
+	default:
+	}
+	switch {
+	case open && !isOpen:
+		close(g.open)
+	case !open && isOpen:
+		g.open = make(chan struct{})
+	}
+}
+
+func (g *gate) opened() chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}
+
+// finish lets the goroutines of links end whose writer is gone: toxiproxy leaves them behind, blocked on their output.
+func (g *gate) finish() { close(g.ended) }
+
+// Pipe moves chunks of one connection in one direction.
+func (g *gate) Pipe(stub *toxics.ToxicStub) {
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case chunk := <-stub.Input:
+			if chunk == nil {
+				stub.Close()
+				return
+			}
+			g.pass(stub, chunk)
+		}
+	}
+}
+
+func (g *gate) pass(stub *toxics.ToxicStub, chunk *stream.StreamChunk) {
+	select {
+	case <-g.opened():
+	case <-g.ended:
+		return
+	}
+	select {
+	case stub.Output <- chunk:
+	case <-g.ended:
+	}
+}

@@ -1,0 +1,70 @@
+package harness
+
+import (
+	"strings"
+	"testing"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/Shopify/toxiproxy/v2/toxics"
+	"github.com/rs/zerolog"
+)
+
+// Proxy is a TCP proxy in this process with faults to switch on and off.
+type Proxy struct {
+	t     testing.TB
+	proxy *toxiproxy.Proxy
+	gates []*gate // one per direction
+}
+
+// StartProxy starts a proxy in front of target, which need not listen yet.
+func StartProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	p := &Proxy{t: t, proxy: toxiproxy.NewProxy(server, target, hostPort(FreePort(t)), target)}
+	toxics.Register("gate", new(gate))
+	for _, direction := range []string{"upstream", "downstream"} {
+		w, err := p.proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"gate","stream":"` + direction + `"}`))
+		if err != nil {
+			t.Fatalf("adding a gate to the proxy: %v", err)
+		}
+		g := w.Toxic.(*gate)
+		g.init()
+		p.gates = append(p.gates, g)
+	}
+	t.Cleanup(func() {
+		p.proxy.Stop()
+		for _, g := range p.gates {
+			g.finish()
+		}
+	})
+	p.Restore()
+	return p
+}
+
+// Addr is where the proxy listens.
+func (p *Proxy) Addr() string { return p.proxy.Listen }
+
+// Hang lets no more bytes through, either way: connections stay open, and a writer ends up blocked. New connections are accepted and
+// hang too. After Restore the bytes flow on.
+func (p *Proxy) Hang() {
+	for _, g := range p.gates {
+		g.set(false)
+	}
+}
+
+// Cut drops every connection and refuses new ones.
+func (p *Proxy) Cut() { p.proxy.Stop() }
+
+// Restore ends Hang and Cut.
+func (p *Proxy) Restore() {
+	p.t.Helper()
+	for _, g := range p.gates {
+		g.set(true)
+	}
+	if p.proxy.Enabled {
+		return
+	}
+	if err := p.proxy.Start(); err != nil {
+		p.t.Fatalf("starting the proxy at %s: %v", p.Addr(), err)
+	}
+}

@@ -1,0 +1,153 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// rabbitmqBin holds the scripts themselves: those in PATH change to the user rabbitmq and its one node.
+const rabbitmqBin = "/usr/lib/rabbitmq/bin/"
+
+// RabbitMQOptions are what a test may want of RabbitMQ.
+type RabbitMQOptions struct {
+	Config []string // further lines of rabbitmq.conf, as in "max_message_size = 65536"
+}
+
+// RabbitMQ is a RabbitMQ node of the test's own, with an epmd of its own.
+type RabbitMQ struct {
+	*service
+	dir  string
+	node string
+	env  []string
+	port int
+}
+
+// StartRabbitMQ starts a node and returns when it takes connections. That takes seconds: share it between subtests.
+func StartRabbitMQ(t testing.TB, o RabbitMQOptions) *RabbitMQ {
+	t.Helper()
+	r := &RabbitMQ{dir: t.TempDir(), port: FreePort(t)}
+	r.node = fmt.Sprintf("edge-video-%d@localhost", r.port)
+	epmdPort := FreePort(t)
+	r.write(t, "rabbitmq.conf", strings.Join(append(rabbitmqConf(), o.Config...), "\n")+"\n", 0o600)
+	r.write(t, "enabled_plugins", "[].\n", 0o600)
+	r.write(t, ".erlang.cookie", "edge-video-test", 0o400)
+	r.env = r.environment(epmdPort, FreePort(t))
+	startEPMD(t, r.dir, epmdPort)
+	r.service = newService(t, program{
+		name: "rabbitmq-server", pkg: "rabbitmq-server", path: rabbitmqBin + "rabbitmq-server", env: r.env, dir: r.dir,
+	}, r.dial)
+	r.Start()
+	return r
+}
+
+func rabbitmqConf() []string {
+	return []string{
+		"log.console = true",
+		"log.console.level = warning",
+		"log.file = false",
+		"disk_free_limit.absolute = 50MB",
+		"loopback_users = none",
+	}
+}
+
+func (r *RabbitMQ) environment(epmdPort, distPort int) []string {
+	return []string{
+		"RABBITMQ_NODENAME=" + r.node,
+		"RABBITMQ_NODE_IP_ADDRESS=127.0.0.1",
+		fmt.Sprintf("RABBITMQ_NODE_PORT=%d", r.port),
+		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", distPort),
+		"RABBITMQ_BASE=" + r.dir,
+		"RABBITMQ_HOME_DIR=" + r.dir,
+		"RABBITMQ_MNESIA_BASE=" + filepath.Join(r.dir, "mnesia"),
+		"RABBITMQ_LOG_BASE=" + filepath.Join(r.dir, "log"),
+		"RABBITMQ_GENERATED_CONFIG_DIR=" + filepath.Join(r.dir, "generated"),
+		"RABBITMQ_PLUGINS_EXPAND_DIR=" + filepath.Join(r.dir, "plugins"),
+		"RABBITMQ_PID_FILE=" + filepath.Join(r.dir, "pid"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(r.dir, "enabled_plugins"),
+		"RABBITMQ_CONFIG_FILE=" + filepath.Join(r.dir, "rabbitmq.conf"),
+		"RABBITMQ_CONF_ENV_FILE=/dev/null",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2 +SDio 2 +A 8 -kernel inet_dist_use_interface {127,0,0,1}",
+		// any free port instead of a fixed range, for rabbitmqctl
+		"RABBITMQ_CTL_DIST_PORT_MIN=0",
+		"RABBITMQ_CTL_DIST_PORT_MAX=0",
+		"ERL_CRASH_DUMP_BYTES=0",
+		fmt.Sprintf("ERL_EPMD_PORT=%d", epmdPort),
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		// makes the start script become the node, instead of waiting for it in a shell
+		"RUNNING_UNDER_SYSTEMD=true",
+	}
+}
+
+// startEPMD runs Erlang's port mapper in the foreground, for otherwise the node starts one that outlives the test.
+func startEPMD(t testing.TB, dir string, port int) {
+	t.Helper()
+	s := newService(t, program{
+		name: "epmd", pkg: "erlang-base", path: "epmd", dir: dir,
+		args: []string{"-port", fmt.Sprint(port), "-address", "127.0.0.1"},
+	}, func() error { return dialTCP(hostPort(port)) })
+	s.Start()
+}
+
+// Addr is where it listens for AMQP.
+func (r *RabbitMQ) Addr() string { return hostPort(r.port) }
+
+// URL is the AMQP URL of the default virtual host, with user and password.
+func (r *RabbitMQ) URL() string { return r.URLAt(r.Addr()) }
+
+// URLAt is like URL with another address, such as a proxy's.
+func (r *RabbitMQ) URLAt(addr string) string {
+	return (&url.URL{Scheme: "amqp", User: url.UserPassword("guest", "guest"), Host: addr, Path: "/"}).String()
+}
+
+// Dial connects to it. The connection is closed when the test ends.
+func (r *RabbitMQ) Dial() *amqp.Connection {
+	r.t.Helper()
+	c, err := amqp.Dial(r.URL())
+	if err != nil {
+		r.t.Fatalf("dialling %s: %v", r.program.name, err)
+	}
+	r.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Ctl runs rabbitmqctl on the node and returns what it printed.
+func (r *RabbitMQ) Ctl(args ...string) string {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, rabbitmqBin+"rabbitmqctl", append([]string{"-q", "-n", r.node}, args...)...)
+	cmd.Dir = r.dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + r.dir}, r.env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("rabbitmqctl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (r *RabbitMQ) dial() error {
+	if err := dialTCP(r.Addr()); err != nil {
+		return err
+	}
+	c, err := amqp.DialConfig(r.URL(), amqp.Config{Dial: amqp.DefaultDial(10 * time.Second)})
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+func (r *RabbitMQ) write(t testing.TB, name, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, name), []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,52 @@
+package harness
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// WaitFor polls cond until it holds and fails the test, naming what it waited for, when that takes longer than timeout.
+func WaitFor(t testing.TB, timeout time.Duration, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(timeout)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for: %s", timeout, what)
+		}
+		<-tick.C
+	}
+}
+
+// FreePort returns a TCP port of 127.0.0.1 on which nothing listens. It lies below the range from which the kernel takes the ports of
+// outgoing connections: there, a client that keeps dialling a stopped server can take the server's port, or connect to itself.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	const low, high = 15_000, 32_000
+	for range 1000 {
+		port := low + rand.IntN(high-low)
+		l, err := net.Listen("tcp", hostPort(port))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return port
+	}
+	t.Fatalf("no free TCP port from %d to %d", low, high)
+	return 0
+}
+
+func hostPort(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// dialTCP reports whether something listens at addr.
+func dialTCP(addr string) error {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}

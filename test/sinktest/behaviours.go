@@ -1,0 +1,248 @@
+package sinktest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// Timeout is what a sink under test is given for connecting and for a broker's answer.
+const Timeout = 3 * time.Second
+
+// soon is within what an operation that returns at once takes on a busy machine.
+const soon = time.Second
+
+func connectFails(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	b.Cut()
+	for range 2 {
+		if err := connect(t, s, Timeout); err == nil {
+			t.Fatal("connected through a cut")
+		}
+	}
+	b.Restore()
+	b.Hang()
+	started := time.Now()
+	if err := connect(t, s, 200*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v from a hanging broker", err)
+	}
+	if took := time.Since(started); took > 200*time.Millisecond+soon {
+		t.Errorf("Connect took %v with 200ms to do it", took)
+	}
+	b.Restore()
+	all := frames(t, 10, 1000)
+	deliver(t, b, s, all, 0, nil)
+	checkReceived(t, b, all)
+}
+
+func confirmsInOrder(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	defer closeSink(t, s)
+	all := frames(t, 1500, 64<<10)
+	var l ledger
+	for i, f := range all {
+		s.Send(t.Context(), f, l.done(i))
+	}
+	waitEnded(t, &l, len(all))
+	if confirmed := l.check(t, 0, len(all)); confirmed != len(all) {
+		t.Errorf("%d of %d frames confirmed", confirmed, len(all))
+	}
+	checkReceived(t, b, all)
+}
+
+func unconnected(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	closeSink(t, s)
+	var l ledger
+	s.Send(t.Context(), Frame("unconnected", 1, 10), l.done(0))
+	mustConnect(t, s)
+	closeSink(t, s)
+	closeSink(t, s)
+	s.Send(t.Context(), Frame("unconnected", 2, 10), l.done(1))
+	if confirmed := l.check(t, 0, 2); confirmed != 0 {
+		t.Errorf("%d frames confirmed without a connection", confirmed)
+	}
+}
+
+func cutLosesNothing(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	all := frames(t, 2000, 64<<10)
+	deliver(t, b, s, all, 500, b.Cut)
+	checkReceived(t, b, all)
+}
+
+func hangLosesNothing(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	all := frames(t, 2000, 64<<10)
+	deliver(t, b, s, all, 500, b.Hang)
+	checkReceived(t, b, all)
+}
+
+func restartLosesNothing(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	all := frames(t, 1000, 64<<10)
+	deliver(t, b, s, all, 200, func() {
+		b.Kill()
+		b.Start()
+	})
+	checkReceived(t, b, all)
+}
+
+func hangIsNoticed(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	defer closeSink(t, s)
+	b.Hang()
+	var l ledger
+	for i := range 3 {
+		s.Send(t.Context(), Frame("hang-is-noticed", uint64(i+1), 1000), l.done(i))
+	}
+	waitEnded(t, &l, 3)
+	if confirmed := l.check(t, 0, 3); confirmed != 0 {
+		t.Errorf("%d frames confirmed through a hang", confirmed)
+	}
+}
+
+func closeEndsHang(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	b.Hang()
+	var l ledger
+	sent := fill(t, s, &l)
+	closeSink(t, s)
+	if confirmed := l.check(t, 0, sent); confirmed != 0 {
+		t.Errorf("%d frames confirmed through a hang", confirmed)
+	}
+}
+
+func closeEndsBlockedSend(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	b.Hang()
+	var l ledger
+	sent := make(chan int)
+	go func() {
+		n := 0
+		for lost := false; !lost; _, lost = l.count() {
+			s.Send(context.Background(), Frame("blocked", uint64(n+1), 512<<10), l.done(n))
+			n++
+		}
+		sent <- n
+	}()
+	harness.WaitFor(t, Timeout, "the sink to be closed", func() bool {
+		closeSink(t, s)
+		_, lost := l.count()
+		return lost
+	})
+	l.check(t, 0, <-sent)
+}
+
+func contextEndsBlockedSend(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	defer closeSink(t, s)
+	b.Hang()
+	var l ledger
+	sent := fill(t, s, &l)
+	b.Restore()
+	// the one that found no room has ended the connection for those after it, not for those before
+	s.Send(t.Context(), Frame("after", 1, 1000), l.done(sent))
+	waitEnded(t, &l, sent+1)
+	if confirmed := l.check(t, 0, sent+1); confirmed != sent-1 {
+		t.Errorf("%d frames confirmed, want the %d that had room", confirmed, sent-1)
+	}
+}
+
+// fill sends until the sink has no room, for as long as a context lasts that ends well within the timeout. It returns how many
+// frames it sent; the last one had no room.
+func fill(t *testing.T, s bridge.Sink, l *ledger) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	n := 0
+	started := time.Now()
+	for ctx.Err() == nil {
+		s.Send(ctx, Frame("fill", uint64(n+1), 512<<10), l.done(n))
+		n++
+	}
+	if took := time.Since(started); took > 500*time.Millisecond+soon {
+		t.Fatalf("Send returned %v after its context had ended", took-500*time.Millisecond)
+	}
+	return n
+}
+
+// deliver is a bridge's worker in its simplest form: it sends all frames, and after a fault it connects again and resends from the
+// first unconfirmed one. The fault happens once, after so many confirmed frames, and is restored when the sink has noticed it.
+func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after int, fault func()) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for confirmed := 0; confirmed < len(all); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d frames delivered in time", confirmed, len(all))
+		}
+		if connect(t, s, Timeout) != nil {
+			continue
+		}
+		var l ledger
+		sent := 0
+		for _, f := range all[confirmed:] {
+			s.Send(t.Context(), f, l.done(confirmed+sent))
+			sent++
+			n, lost := l.count()
+			if lost {
+				break
+			}
+			if fault != nil && n >= after {
+				fault()
+				fault = nil
+			}
+		}
+		waitEnded(t, &l, sent)
+		closeSink(t, s)
+		confirmed += l.check(t, confirmed, sent)
+		b.Restore()
+	}
+	if fault != nil {
+		t.Error("the fault came too late")
+	}
+}
+
+func waitEnded(t *testing.T, l *ledger, n int) {
+	t.Helper()
+	harness.WaitFor(t, 2*Timeout+20*time.Second, "frames to end", func() bool {
+		ended, _ := l.count()
+		return ended >= n
+	})
+}
+
+func connect(t *testing.T, s bridge.Sink, d time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	return s.Connect(ctx)
+}
+
+func mustConnect(t *testing.T, s bridge.Sink) {
+	t.Helper()
+	if err := connect(t, s, 10*time.Second); err != nil {
+		t.Fatalf("connecting: %v", err)
+	}
+}
+
+// closeSink fails the test unless Close returns at once.
+func closeSink(t *testing.T, s bridge.Sink) {
+	t.Helper()
+	started := time.Now()
+	if err := s.Close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	if took := time.Since(started); took > soon {
+		t.Errorf("Close took %v", took)
+	}
+}
