@@ -61,9 +61,8 @@ func (c *Config) options() (*redis.Options, error) {
 	return o, nil
 }
 
-// writeBuffer is small because the client copies through it what it does not write directly: the rest of a picture goes out of the
-// caller's own memory.
-const writeBuffer = 16 << 10
+// writeBuffer is large because one write of several pictures costs less than one of each, although it copies them.
+const writeBuffer = 512 << 10
 
 // parseURL reads the URL. Parsers quote what they cannot read, which may be a part of the password when that is not encoded.
 func parseURL(text string) (*redis.Options, error) {

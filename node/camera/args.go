@@ -27,6 +27,8 @@ func Args(c Config, f FFmpeg) (args []string, stdin string) {
 		if !s.paced {
 			// The time at which a packet has been read becomes its timestamp and comes out with the picture.
 			args = append(args, "-use_wallclock_as_timestamps", "1")
+			// Guessing the camera's rate would hold the first pictures back; nothing here needs it.
+			args = append(args, "-fpsprobesize", "0")
 		}
 		// Pictures of another size would be scaled to the size of the first. Instead FFmpeg says so, and is started afresh.
 		args = append(args, "-reinit_filter", "0")
@@ -93,7 +95,7 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 func filters(c Config, f FFmpeg) string {
 	var chain []string
 	if c.Mode == ModeJPEG {
-		chain = append(chain, pace(c.FPS))
+		chain = append(chain, pace(c.FPS, parseSource(c.URL).paced))
 	}
 	width, height := "iw", "ih"
 	if c.Width > 0 {
@@ -110,7 +112,13 @@ func filters(c Config, f FFmpeg) string {
 // pace is a filter that keeps fps pictures a second. Variable 0 is when the next one is due: half a period early will do, so that a
 // camera whose own rate is fps loses none to jitter; after a pause the due time restarts one period back, so that a burst that was
 // held up is not let through; and a camera slower than fps is passed as it is.
-func pace(fps float64) string {
+//
+// FFmpeg has no arrival time for the first picture of some live streams, and gives 0: that one is left to the next picture.
+func pace(fps float64, paced bool) string {
 	period := strconv.FormatFloat(1/fps, 'f', 9, 64)
-	return fmt.Sprintf("select='if(gte(t,ld(0)-%s/2),st(0,max(ld(0),t-%s)+%s),0)'", period, period, period)
+	due := fmt.Sprintf("gte(t,ld(0)-%s/2)", period)
+	if !paced {
+		due += "*gt(t,0)"
+	}
+	return fmt.Sprintf("select='if(%s,st(0,max(ld(0),t-%s)+%s),0)'", due, period, period)
 }

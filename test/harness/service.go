@@ -14,6 +14,7 @@ type service struct {
 	timeout time.Duration // for the start
 	check   func() error  // nil when it answers
 	proc    *process      // nil while stopped
+	exit    int           // of the last run
 }
 
 func newService(t testing.TB, p program, check func() error) *service {
@@ -50,8 +51,19 @@ func (s *service) end(grace time.Duration) {
 		return
 	}
 	s.proc.stop(grace)
+	s.exit = s.proc.cmd.ProcessState.ExitCode()
 	s.proc.report()
 	s.proc = nil
+}
+
+// ExitCode is that of its last run, -1 if a signal ended it.
+func (s *service) ExitCode() int { return s.exit }
+
+// Output is the end of what it has written.
+func (s *service) Output() string {
+	s.t.Helper()
+	s.running()
+	return s.proc.tail()
 }
 
 // Pause holds it still with SIGSTOP: its connections stay open and nothing answers.

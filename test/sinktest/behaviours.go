@@ -3,6 +3,7 @@ package sinktest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,6 +114,10 @@ func closeEndsHang(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	mustConnect(t, s)
 	b.Hang()
+	closeSink(t, s) // with nothing on its way
+	b.Restore()
+	mustConnect(t, s)
+	b.Hang()
 	var l ledger
 	sent := fill(t, s, &l)
 	closeSink(t, s)
@@ -126,20 +131,26 @@ func closeEndsBlockedSend(t *testing.T, b Broker) {
 	mustConnect(t, s)
 	b.Hang()
 	var l ledger
+	var begun atomic.Int64
 	sent := make(chan int)
 	go func() {
 		n := 0
 		for lost := false; !lost; _, lost = l.count() {
-			s.Send(context.Background(), Frame("blocked", uint64(n+1), 512<<10), l.done(n))
+			begun.Add(1)
+			s.Send(context.Background(), Frame("blocked", uint64(n+1), 1<<20), l.done(n))
 			n++
 		}
 		sent <- n
 	}()
-	harness.WaitFor(t, Timeout, "the sink to be closed", func() bool {
-		closeSink(t, s)
-		_, lost := l.count()
-		return lost
+	var last int64
+	var since time.Time
+	harness.WaitFor(t, Timeout, "Send to block", func() bool {
+		if n := begun.Load(); n != last {
+			last, since = n, time.Now()
+		}
+		return last > 1 && time.Since(since) > 200*time.Millisecond
 	})
+	closeSink(t, s)
 	l.check(t, 0, <-sent)
 }
 

@@ -1,0 +1,32 @@
+// Package e2e_test runs the program itself, as a user would, against real cameras and brokers, and injects faults from outside.
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// program is edge-video, built with the race detector.
+var program string
+
+// soak asks for the long form of tests that are scaled down otherwise.
+var soak = os.Getenv("EDGE_VIDEO_SOAK") != ""
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "edge-video-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := 1
+	if program, err = harness.Build(dir, "-race"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}

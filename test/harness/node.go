@@ -1,0 +1,214 @@
+package harness
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Build compiles edge-video with the given flags into dir and returns the program's path.
+func Build(dir string, flags ...string) (string, error) {
+	path := filepath.Join(dir, "edge-video")
+	args := append([]string{"build", "-o", path}, flags...)
+	out, err := exec.Command("go", append(args, "github.com/edge-video/edge-video/cmd/edge-video")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building edge-video: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
+// NodeOptions describe a node. The YAML texts stand under the configuration's keys of the same name.
+type NodeOptions struct {
+	Program string // from [Build]
+	Dir     string // data_dir; "" is a folder of the test's own
+	Cameras string
+	Bridges string
+	More    string // further top-level keys
+}
+
+// Node is a running edge-video of site "test".
+type Node struct {
+	*service
+	Config   string // path of its configuration
+	Dir      string // its data_dir
+	natsPort int
+	httpPort int
+}
+
+// StartNode starts a node and returns when it can be reached, whether or not it is ready.
+func StartNode(t testing.TB, o NodeOptions) *Node {
+	t.Helper()
+	n := NewNode(t, o)
+	n.Start()
+	return n
+}
+
+// NewNode writes a node's configuration. Start starts it.
+func NewNode(t testing.TB, o NodeOptions) *Node {
+	t.Helper()
+	dir := t.TempDir()
+	n := &Node{Config: filepath.Join(dir, "node.yaml"), Dir: o.Dir, natsPort: FreePort(t), httpPort: FreePort(t)}
+	if n.Dir == "" {
+		n.Dir = filepath.Join(dir, "data")
+	}
+	section := func(name, text string) string {
+		if text == "" {
+			return ""
+		}
+		return name + ":\n" + text + "\n"
+	}
+	text := fmt.Sprintf("site: test\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'}\nhttp: {listen: '%s'}\n", n.Dir, hostPort(n.natsPort), hostPort(n.httpPort)) +
+		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
+	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.service = newService(t, program{name: "edge-video", path: o.Program, args: []string{"run", "--config", n.Config}, dir: dir,
+		env: []string{"GORACE=halt_on_error=1"}}, func() error {
+		if err := dialTCP(hostPort(n.httpPort)); err != nil {
+			return err
+		}
+		return dialTCP(hostPort(n.natsPort))
+	})
+	return n
+}
+
+// NATSURL is where its NATS server listens.
+func (n *Node) NATSURL() string { return "nats://" + hostPort(n.natsPort) }
+
+// JetStream connects to it; the connection is closed when the test ends.
+func (n *Node) JetStream() jetstream.JetStream {
+	n.t.Helper()
+	nc, err := nats.Connect(n.NATSURL(), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return js
+}
+
+// Readiness is what /readyz says.
+type Readiness struct {
+	Status   int      `json:"-"`
+	Reasons  []string `json:"reasons"`
+	Degraded []string `json:"degraded"`
+}
+
+// Readyz asks for the node's readiness; Status is 0 when it does not answer.
+func (n *Node) Readyz() Readiness {
+	n.t.Helper()
+	var r Readiness
+	resp, err := http.Get("http://" + hostPort(n.httpPort) + "/readyz")
+	if err != nil {
+		return r
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
+		n.t.Fatalf("reading /readyz: %v", err)
+	}
+	r.Status = resp.StatusCode
+	return r
+}
+
+// Metric is the sum of a metric's values over all label sets that contain all of labels, each written name="value".
+func (n *Node) Metric(name string, labels ...string) float64 {
+	n.t.Helper()
+	resp, err := http.Get("http://" + hostPort(n.httpPort) + "/metrics")
+	if err != nil {
+		n.t.Fatalf("reading /metrics: %v", err)
+	}
+	defer resp.Body.Close()
+	return sumMetric(n.t, resp.Body, name, labels)
+}
+
+func sumMetric(t testing.TB, r io.Reader, name string, labels []string) (sum float64) {
+	t.Helper()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		if !containsAll(rest, labels) {
+			continue
+		}
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatalf("metric %s: %v", name, err)
+		}
+		sum += v
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatalf("reading /metrics: %v", err)
+	}
+	return sum
+}
+
+func containsAll(s string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(s, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// Children are the process ids of the node's child processes.
+func (n *Node) Children() []int {
+	n.t.Helper()
+	return ChildrenOf(n.t, n.PID())
+}
+
+// ChildrenOf are the process ids of a process's children, those that have ended and were not waited for included.
+func ChildrenOf(t testing.TB, pid int) []int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var children []int
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) || err != nil {
+			continue // it has ended since
+		}
+		// The name in brackets may hold anything; behind it stand state and parent.
+		fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, child)
+		}
+	}
+	return children
+}
+
+// Alive reports whether a process exists and has not ended.
+func Alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	return len(fields) > 0 && fields[0] != "Z" && fields[0] != "X"
+}
