@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	suiteExchange = "suite"
 	suiteQueue    = "suite-queue"
-	maxMessage    = 1 << 20 // bytes
+	maxMessage    = 8 << 20 // bytes
 )
 
 // broker is a RabbitMQ behind a proxy, with a queue for everything the suite sends.

@@ -46,10 +46,13 @@ func dial(ctx context.Context, cfg *Config) (*link, error) {
 	if !stop() {
 		err = context.Cause(ctx)
 	}
-	if err != nil && l.raw != nil {
-		l.raw.Close()
+	if err != nil {
+		if l.raw != nil {
+			l.raw.Close()
+		}
+		return nil, err
 	}
-	return l, err
+	return l, nil
 }
 
 // prepare opens the channel and declares the exchange.

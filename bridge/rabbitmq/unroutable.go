@@ -33,7 +33,11 @@ func newUnroutable(log *slog.Logger, reg prometheus.Registerer) (*unroutable, er
 		if !errors.As(err, &already) {
 			return nil, fmt.Errorf("registering metrics: %w", err)
 		}
-		c = already.ExistingCollector.(prometheus.Counter)
+		existing, ok := already.ExistingCollector.(prometheus.Counter)
+		if !ok {
+			return nil, fmt.Errorf("registering metrics: %w", err)
+		}
+		c = existing
 	}
 	return &unroutable{log: log, counter: c}, nil
 }

@@ -114,11 +114,11 @@ func (s *session) flush(items []item) {
 	if s.lost == nil {
 		s.lost = items[0].err
 	}
-	var replies [batchFrames]replies
+	var got [batchFrames]replies
 	if s.lost == nil {
 		pipe := s.sticky.Pipeline()
 		for i, it := range items {
-			replies[i] = s.store(pipe, it.frame)
+			got[i] = s.store(pipe, it.frame)
 		}
 		// the error is each command's own as well
 		_, _ = pipe.Exec(context.Background())
@@ -126,7 +126,7 @@ func (s *session) flush(items []item) {
 	for i, it := range items {
 		err := s.lost
 		if err == nil {
-			err = s.result(replies[i])
+			err = s.result(got[i])
 		}
 		if errors.Is(err, bridge.ErrNotConnected) {
 			s.lost = err

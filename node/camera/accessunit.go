@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/edge-video/edge-video/schema"
 )
@@ -29,12 +30,18 @@ type videoCodec struct {
 	config      func(extradata []byte) (nals [][]byte, lengthSize int, err error)
 }
 
+// isMJPEG reports whether a NUT stream's four-character code, which FFmpeg takes over from files, stands for JPEG pictures.
+func isMJPEG(fourcc string) bool {
+	code := strings.ToUpper(fourcc)
+	return code == "MJPG" || code == "JPEG"
+}
+
 // codecOf returns the codec of a NUT stream's four-character code, or nil for those that are no access units.
 func codecOf(fourcc string) *videoCodec {
-	switch fourcc {
-	case "H264":
+	switch strings.ToUpper(fourcc) {
+	case "H264", "AVC1", "AVC3", "X264":
 		return &videoCodec{schema.ContentH264, h264Kind, h264Size, []nalKind{nalSPS, nalPPS}, avcConfig}
-	case "HEVC":
+	case "HEVC", "H265", "HEV1", "HVC1":
 		return &videoCodec{schema.ContentH265, h265Kind, h265Size, []nalKind{nalVPS, nalSPS, nalPPS}, hevcConfig}
 	}
 	return nil

@@ -66,12 +66,6 @@ func (h *nutHead) bytes(most uint64) []byte {
 	return b
 }
 
-func (h *nutHead) skip(n int) {
-	for range n {
-		h.byte()
-	}
-}
-
 func (h *nutHead) uint32() uint32 {
 	var n uint32
 	for range 4 {

@@ -192,7 +192,7 @@ func (s *session) read(watchdog *time.Timer) error {
 		}
 		if err != nil {
 			s.reject(RejectTorn, err.Error())
-			s.demux.reread(p.data)
+			s.demux.reread(p)
 			continue
 		}
 		if f == nil {
@@ -220,16 +220,14 @@ func (s *session) frame(p packet) (*schema.Frame, error) {
 	f := &schema.Frame{Site: c.Site, Camera: c.ID, Node: c.Node, Epoch: s.epoch, Seq: s.seq, Data: p.data}
 	video := &s.demux.stream
 	var err error
-	switch {
-	case video.fourcc == "MJPG":
+	if isMJPEG(video.fourcc) {
 		f.ContentType = schema.ContentJPEG
-		if f.Width, f.Height, err = jpegSize(p.data); err != nil {
-			return nil, err
-		}
-	default:
-		if f, err = s.videoFrame(f, p); f == nil || err != nil {
-			return nil, err
-		}
+		f.Width, f.Height, err = jpegSize(p.data)
+	} else {
+		f, err = s.videoFrame(f, p)
+	}
+	if f == nil || err != nil {
+		return nil, err
 	}
 	s.clock.stamp(f, c, p.pts, video)
 	return f, nil

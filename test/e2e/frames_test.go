@@ -91,24 +91,26 @@ func events(t *testing.T, js jetstream.JetStream, class schema.EventClass, name 
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, schema.StreamEvents, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{schema.EventSubject("test", class, name, kind)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	batch, err := consumer.FetchNoWait(1000)
+	stream, err := js.Stream(ctx, schema.StreamEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []schema.Event
-	for m := range batch.Messages() {
+	for seq := uint64(1); ; {
+		m, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(schema.EventSubject("test", class, name, kind)))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		var e schema.Event
-		if err := json.Unmarshal(m.Data(), &e); err != nil {
+		if err := json.Unmarshal(m.Data, &e); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, e)
+		seq = m.Sequence + 1
 	}
-	return all
 }
 
 // arrival is a frame as a sink got it.

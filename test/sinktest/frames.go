@@ -1,7 +1,6 @@
 package sinktest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -93,6 +92,14 @@ func (l *ledger) check(t testing.TB, first, sent int) int {
 // checkReceived waits until the broker has all frames, and fails the test unless they first arrived in order.
 func checkReceived(t testing.TB, b Broker, all []*schema.Frame) {
 	t.Helper()
+	if err := sameOrder(received(t, b, all), all); err != nil {
+		t.Error(err)
+	}
+}
+
+// received waits until the broker has all frames, and returns their ids in the order of first arrival.
+func received(t testing.TB, b Broker, all []*schema.Frame) []string {
+	t.Helper()
 	prefix := all[0].Site + "." + all[0].Camera + "."
 	var got []string
 	deadline := time.Now().Add(20 * time.Second)
@@ -101,9 +108,7 @@ func checkReceived(t testing.TB, b Broker, all []*schema.Frame) {
 	for ; len(got) < len(all) && time.Now().Before(deadline); <-tick.C {
 		got = firstArrivals(b.Received(t), prefix)
 	}
-	if err := sameOrder(got, all); err != nil {
-		t.Error(err)
-	}
+	return got
 }
 
 func firstArrivals(ids []string, prefix string) []string {
@@ -126,6 +131,3 @@ func sameOrder(got []string, want []*schema.Frame) error {
 	}
 	return nil
 }
-
-// SameBody reports whether the broker's bytes are the frame's.
-func SameBody(got []byte, f *schema.Frame) bool { return bytes.Equal(got, f.Data) }

@@ -1,0 +1,224 @@
+package camera
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// nutCases are FFmpeg outputs of every kind: small pictures, whose beginnings NUT may leave out, large ones, whose headers carry a
+// checksum, and time bases of the encoder and of the camera.
+func nutCases(t testing.TB) map[string][]byte {
+	lavfi := func(size string, rate int) Config {
+		return testConfig(fmt.Sprintf("lavfi:testsrc2=size=%s:rate=%d:duration=2", size, rate), ModeJPEG)
+	}
+	noise := testConfig("lavfi:nullsrc=size=1280x720:rate=10:duration=1,geq=random(1)*255:128:128", ModeJPEG)
+	noise.Quality = 2
+	file := func(name, source string, options ...string) []byte {
+		return nutOf(t, testConfig("file:"+encoded(t, name, source, options...), ModeCopy))
+	}
+	return map[string][]byte{
+		"jpeg small":      nutOf(t, lavfi("64x48", 10)),
+		"jpeg":            nutOf(t, lavfi("640x360", 10)),
+		"jpeg large":      nutOf(t, noise),
+		"h264 mp4":        file("a.mp4", "testsrc2=size=320x240:rate=10:duration=2", x264...),
+		"h264 ts":         file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", x264...),
+		"h264 ts bframes": file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "2"),
+		"h264 ts large": file("b.ts", "nullsrc=size=1280x720:rate=10:duration=1,geq=random(1)*255:128:128",
+			"-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "0", "-qp", "10"),
+		"hevc mp4":  file("a.mp4", "testsrc2=size=320x240:rate=10:duration=2", x265...),
+		"hevc ts":   file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", x265...),
+		"mjpeg mov": file("a.mov", "testsrc2=size=320x240:rate=10:duration=2", "-c:v", "mjpeg"),
+	}
+}
+
+type demuxed struct {
+	packets []packet
+	foreign int
+	stream  nutVideo
+	err     error
+	d       *nutDemuxer
+}
+
+// demux reads b to its end, in pieces as a pipe would give them.
+func demux(b []byte, most int) (r demuxed) {
+	r.d = newNUTDemuxer(&chunks{b: b}, most, func(n int) { r.foreign += n })
+	for {
+		p, err := r.d.next()
+		if err != nil {
+			r.err, r.stream = err, r.d.stream
+			return r
+		}
+		r.packets = append(r.packets, p)
+	}
+}
+
+// chunks gives a buffer out in pieces of odd size.
+type chunks struct {
+	b []byte
+	n int
+}
+
+func (c *chunks) Read(b []byte) (int, error) {
+	if len(c.b) == 0 {
+		return 0, io.EOF
+	}
+	c.n = c.n*7%4093 + 1
+	n := copy(b[:min(len(b), c.n)], c.b)
+	c.b = c.b[n:]
+	return n, nil
+}
+
+func TestNUT_PacketsAreFFprobes(t *testing.T) {
+	for name, b := range nutCases(t) {
+		t.Run(name, func(t *testing.T) {
+			got := demux(b, 64<<20)
+			if !errors.Is(got.err, io.EOF) || got.foreign != 0 {
+				t.Errorf("ended with %v and %d foreign bytes, want EOF and none", got.err, got.foreign)
+			}
+			var want struct {
+				Packets []struct {
+					PTS   int64
+					Size  string
+					Flags string
+				}
+				Streams []struct {
+					Time_base string
+				}
+			}
+			probe(t, writeFile(t, "a.nut", b), &want, "-show_entries", "packet=pts,size,flags:stream=time_base")
+			if tb := fmt.Sprintf("%d/%d", got.stream.num, got.stream.den); tb != want.Streams[0].Time_base {
+				t.Errorf("time base %s, want %s", tb, want.Streams[0].Time_base)
+			}
+			if len(got.packets) != len(want.Packets) || len(want.Packets) < 10 {
+				t.Fatalf("%d packets, want %d", len(got.packets), len(want.Packets))
+			}
+			for i, p := range got.packets {
+				w := want.Packets[i]
+				if p.pts != w.PTS || strconv.Itoa(len(p.data)) != w.Size || p.size != len(p.data) || p.keyframe != strings.Contains(w.Flags, "K") {
+					t.Errorf("packet %d: pts %d, %d bytes, key %v, want %+v", i, p.pts, len(p.data), p.keyframe, w)
+				}
+			}
+		})
+	}
+}
+
+// frameEnds are the offsets in b behind each picture, and syncs those of start codes of syncpoints.
+func frameEnds(b []byte) (ends []int) {
+	counted := &countingReader{r: bytes.NewReader(b)}
+	d := newNUTDemuxer(counted, 64<<20, func(int) {})
+	for {
+		if _, err := d.next(); err != nil {
+			return ends
+		}
+		ends = append(ends, counted.n-d.r.Buffered())
+	}
+}
+
+type countingReader struct {
+	r io.Reader
+	n int
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += n
+	return n, err
+}
+
+func TestNUT_ForeignBytesCostNothingBeyondTheNextSyncpoint(t *testing.T) {
+	c := testConfig("lavfi:testsrc2=size=320x240:rate=25:duration=4", ModeJPEG)
+	c.FPS = 25
+	b := nutOf(t, c)
+	want := demux(b, 4<<20)
+	random := make([]byte, 5000)
+	for i := range random {
+		random[i] = byte(rand.Uint32())
+	}
+	foreign := map[string][]byte{
+		"line":       []byte("hello\n"),
+		"one byte":   {'N'},
+		"zeros":      make([]byte, 100),
+		"random":     random,
+		"start code": {0x4E, 0x4B, 0xE4, 0xAD, 0xEE, 0xCA, 0x45, 0x69},
+		"half code":  {0x4E, 0x4B, 0xE4, 0xAD},
+		"long":       bytes.Repeat([]byte("libva info: VA-API version 1.17.0\n"), 200),
+	}
+	places := append([]int{0, len(nutFileID)}, frameEnds(b)...)
+	for name, f := range foreign {
+		t.Run(name, func(t *testing.T) {
+			for _, at := range places {
+				injected := bytes.Join([][]byte{b[:at], f, b[at:]}, nil)
+				good, bad, foreign := readPictures(injected)
+				next := at + bytes.Index(b[at:], []byte{0x4E, 0x4B, 0xE4, 0xAD, 0xEE, 0xCA, 0x45, 0x69})
+				if next < at {
+					next = len(b)
+				}
+				checkInjected(t, at, next, frameEnds(b), want.packets, good)
+				if bad+foreign == 0 && at < len(b) {
+					t.Errorf("at %d: the foreign bytes were not counted", at)
+				}
+			}
+		})
+	}
+}
+
+// readPictures does what a session does with JPEG pictures.
+func readPictures(b []byte) (good []packet, bad, foreign int) {
+	d := newNUTDemuxer(bytes.NewReader(b), 4<<20, func(n int) { foreign += n })
+	for {
+		p, err := d.next()
+		if err != nil {
+			return good, bad, foreign
+		}
+		if _, _, err := jpegSize(p.data); err != nil {
+			bad++
+			d.reread(p)
+			continue
+		}
+		good = append(good, p)
+	}
+}
+
+// checkInjected holds that all pictures before at and after next are there, and none that FFmpeg did not write.
+func checkInjected(t *testing.T, at, next int, ends []int, want, got []packet) {
+	t.Helper()
+	known := map[string]packet{}
+	for _, p := range want {
+		known[string(p.data)] = p
+	}
+	found := map[string]bool{}
+	for _, p := range got {
+		w, ok := known[string(p.data)]
+		if !ok {
+			t.Fatalf("at %d: a picture of %d bytes that FFmpeg did not write", at, p.size)
+		}
+		if w.pts != p.pts && ends[indexOf(want, w)] > next {
+			t.Errorf("at %d: pts %d, want %d", at, p.pts, w.pts)
+		}
+		found[string(p.data)] = true
+	}
+	for i, p := range want {
+		start := 0
+		if i > 0 {
+			start = ends[i-1]
+		}
+		if (ends[i] <= at || start >= next) && !found[string(p.data)] {
+			t.Errorf("injected at %d, next syncpoint at %d: picture %d at %d to %d is missing", at, next, i, start, ends[i])
+		}
+	}
+}
+
+func indexOf(packets []packet, p packet) int {
+	for i := range packets {
+		if packets[i].pts == p.pts {
+			return i
+		}
+	}
+	return -1
+}
