@@ -12,6 +12,7 @@ var errTorn = errors.New("torn picture")
 
 // JPEG markers that the walk tells apart (ITU-T T.81, table B.1).
 const (
+	jpegSOF0 = 0xC0 // the lowest in use
 	jpegSOI  = 0xD8
 	jpegEOI  = 0xD9
 	jpegSOS  = 0xDA
@@ -41,9 +42,14 @@ func jpegSize(b []byte) (width, height int, err error) {
 			at-- // fill byte
 			continue
 		case marker == jpegEOI:
-			return width, height, jpegEnd(b[at:], width, height, scans)
+			if err := jpegEnd(b[at:], width, height, scans); err != nil {
+				return 0, 0, err
+			}
+			return width, height, nil
 		case marker == jpegTEM || marker&^7 == jpegRST0:
 			continue
+		case marker < jpegSOF0 || marker == jpegSOI:
+			return 0, 0, fmt.Errorf("%w: marker %02X at byte %d, which no picture holds", errTorn, marker, at-2)
 		}
 		if at+2 > len(b) {
 			return 0, 0, fmt.Errorf("%w: cut in a segment", errTorn)

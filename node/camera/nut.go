@@ -65,6 +65,9 @@ func (d *nutDemuxer) next() (packet, error) {
 			if p, err = d.readFrame(); err == nil {
 				return p, nil
 			}
+			if errors.Is(err, io.ErrUnexpectedEOF) && d.reread(p) {
+				continue
+			}
 		}
 		if errors.Is(err, errNUT) {
 			d.rewind(d.head.seen[1:])
@@ -78,13 +81,16 @@ func (d *nutDemuxer) next() (packet, error) {
 
 // reread looks for a start code in a picture that turned out to be none: then foreign bytes were taken for a frame header, and real
 // packets for its body. They are read again.
-func (d *nutDemuxer) reread(p packet) {
+func (d *nutDemuxer) reread(p packet) bool {
 	raw := slices.Concat(d.head.seen, p.data[min(p.elided, len(p.data)):])
-	if at := startCodeIn(raw); at >= 0 {
-		d.skipped(at)
-		d.rewind(raw[at:])
-		d.lost = true
+	at := startCodeIn(raw)
+	if at < 0 {
+		return false
 	}
+	d.skipped(at)
+	d.rewind(raw[at:])
+	d.lost = true
+	return true
 }
 
 // startCodeIn is where a start code begins in b, whole or cut off by b's end, or -1.

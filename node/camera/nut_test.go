@@ -17,7 +17,7 @@ func nutCases(t testing.TB) map[string][]byte {
 	lavfi := func(size string, rate int) Config {
 		return testConfig(fmt.Sprintf("lavfi:testsrc2=size=%s:rate=%d:duration=2", size, rate), ModeJPEG)
 	}
-	noise := testConfig("lavfi:nullsrc=size=1280x720:rate=10:duration=1,geq=random(1)*255:128:128", ModeJPEG)
+	noise := testConfig("lavfi:color=gray:size=1280x720:rate=10:duration=1,noise=alls=100:allf=t", ModeJPEG)
 	noise.Quality = 2
 	file := func(name, source string, options ...string) []byte {
 		return nutOf(t, testConfig("file:"+encoded(t, name, source, options...), ModeCopy))
@@ -29,7 +29,7 @@ func nutCases(t testing.TB) map[string][]byte {
 		"h264 mp4":        file("a.mp4", "testsrc2=size=320x240:rate=10:duration=2", x264...),
 		"h264 ts":         file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", x264...),
 		"h264 ts bframes": file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "2"),
-		"h264 ts large": file("b.ts", "nullsrc=size=1280x720:rate=10:duration=1,geq=random(1)*255:128:128",
+		"h264 ts large": file("b.ts", "color=gray:size=1280x720:rate=10:duration=1,noise=alls=60:allf=t",
 			"-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "0", "-qp", "10"),
 		"hevc mp4":  file("a.mp4", "testsrc2=size=320x240:rate=10:duration=2", x265...),
 		"hevc ts":   file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", x265...),
@@ -132,7 +132,7 @@ func (c *countingReader) Read(b []byte) (int, error) {
 }
 
 func TestNUT_ForeignBytesCostNothingBeyondTheNextSyncpoint(t *testing.T) {
-	c := testConfig("lavfi:testsrc2=size=320x240:rate=25:duration=4", ModeJPEG)
+	c := testConfig("lavfi:testsrc2=size=320x240:rate=25:duration=2", ModeJPEG)
 	c.FPS = 25
 	b := nutOf(t, c)
 	want := demux(b, 4<<20)
@@ -173,6 +173,9 @@ func readPictures(b []byte) (good []packet, bad, foreign int) {
 	d := newNUTDemuxer(bytes.NewReader(b), 4<<20, func(n int) { foreign += n })
 	for {
 		p, err := d.next()
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			bad++
+		}
 		if err != nil {
 			return good, bad, foreign
 		}
@@ -221,4 +224,72 @@ func indexOf(packets []packet, p packet) int {
 		}
 	}
 	return -1
+}
+
+func TestNUT_CutAnywhereEnds(t *testing.T) {
+	b := nutOf(t, testConfig("lavfi:testsrc2=size=64x48:rate=10:duration=0.5", ModeJPEG))
+	whole := demux(b, 4<<20).packets
+	for n := range b {
+		got := demux(b[:n], 4<<20)
+		if !errors.Is(got.err, io.EOF) && !errors.Is(got.err, io.ErrUnexpectedEOF) {
+			t.Fatalf("cut at %d: %v", n, got.err)
+		}
+		for i, p := range got.packets {
+			if !bytes.Equal(p.data, whole[i].data) {
+				t.Fatalf("cut at %d: picture %d differs", n, i)
+			}
+		}
+	}
+}
+
+func TestNUT_OverCapIsSkippedAndTheNextIsRight(t *testing.T) {
+	cases := nutCases(t)
+	for name, most := range map[string]int{"h264 ts large": 100_000, "jpeg large": 1000, "h264 mp4": 5000} {
+		t.Run(name, func(t *testing.T) {
+			want, got := demux(cases[name], 64<<20).packets, demux(cases[name], most)
+			if len(got.packets) != len(want) || !errors.Is(got.err, io.EOF) || got.foreign != 0 {
+				t.Fatalf("%d packets, %v, %d foreign bytes, want %d", len(got.packets), got.err, got.foreign, len(want))
+			}
+			over := 0
+			for i, p := range got.packets {
+				w := want[i]
+				if w.size > most {
+					over++
+					w.data = nil
+				}
+				if p.size != w.size || p.pts != w.pts || p.keyframe != w.keyframe || !bytes.Equal(p.data, w.data) || (p.data == nil) != (w.data == nil) {
+					t.Errorf("packet %d: %d bytes at %d, want %d at %d", i, p.size, p.pts, w.size, w.pts)
+				}
+			}
+			if over == 0 {
+				t.Error("no picture was over the cap")
+			}
+		})
+	}
+}
+
+func FuzzNUT(f *testing.F) {
+	for _, b := range [][]byte{
+		nutOf(f, testConfig("lavfi:testsrc2=size=16x16:rate=10:duration=0.2", ModeJPEG)),
+		nutOf(f, testConfig("file:"+encoded(f, "a.ts", "testsrc2=size=16x16:rate=10:duration=0.2", x264...), ModeCopy)),
+	} {
+		f.Add(b)
+		f.Add(append([]byte("hello\n"), b...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := demux(b, 1<<20)
+		total := r.foreign
+		for _, p := range r.packets {
+			total += len(p.data) - min(p.elided, len(p.data))
+			if p.data != nil && len(p.data) != p.size || p.size > 1<<20 && p.data != nil {
+				t.Errorf("a packet of %d bytes has %d", p.size, len(p.data))
+			}
+		}
+		if total > len(b) {
+			t.Errorf("%d bytes out of %d", total, len(b))
+		}
+		if !errors.Is(r.err, io.EOF) && !errors.Is(r.err, io.ErrUnexpectedEOF) {
+			t.Errorf("ended with %v", r.err)
+		}
+	})
 }

@@ -27,7 +27,7 @@ const (
 	nutMaxElided = 4096
 )
 
-// readFrame reads one frame: its header, which the frame code shortens, and its body.
+// readFrame reads one frame: its header, which the frame code shortens, and its body. With io.ErrUnexpectedEOF comes what there is of it.
 func (d *nutDemuxer) readFrame() (packet, error) {
 	h := &d.head
 	h.reset(d.r)
@@ -69,11 +69,10 @@ func (d *nutDemuxer) readFrame() (packet, error) {
 	}
 	d.stream.lastPTS = pts
 	prefix := d.main.elision[c.headIdx]
-	data, err := d.readBody(int(size), prefix)
-	if err != nil {
-		return packet{}, err
-	}
-	return packet{data: data, size: int(size), pts: pts, keyframe: c.flags&nutKey != 0, elided: len(prefix)}, nil
+	p := packet{size: int(size), pts: pts, keyframe: c.flags&nutKey != 0, elided: len(prefix)}
+	var err error
+	p.data, err = d.readBody(int(size), prefix)
+	return p, err
 }
 
 // checkHead refuses a frame header that FFmpeg does not write: foreign bytes look like that. A header without a checksum may lead
@@ -120,7 +119,7 @@ func (v *nutVideo) codedPTS(coded uint64) int64 {
 	return (int64(coded)-delta)&mask + delta
 }
 
-// readBody reads a frame's body, or skips it where it is over the cap. prefix is the part of it that NUT left out.
+// readBody reads a frame's body, or what there is of it, or skips it where it is over the cap. prefix is the part of it that NUT left out.
 func (d *nutDemuxer) readBody(size int, prefix []byte) ([]byte, error) {
 	if size > d.maxSize {
 		if _, err := d.r.Discard(size - len(prefix)); err != nil {
@@ -130,8 +129,6 @@ func (d *nutDemuxer) readBody(size int, prefix []byte) ([]byte, error) {
 	}
 	data := make([]byte, size)
 	n := copy(data, prefix)
-	if _, err := io.ReadFull(d.r, data[n:]); err != nil {
-		return nil, unexpected(err)
-	}
-	return data, nil
+	k, err := io.ReadFull(d.r, data[n:])
+	return data[:n+k], unexpected(err)
 }

@@ -49,6 +49,7 @@ func startProcess(t testing.TB, p program) *process {
 	cmd.Dir = p.dir
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "HOME=" + p.dir}, p.env...)
 	cmd.Stdout, cmd.Stderr = log, log
+	// the kernel ends it also when the test binary is killed and no cleanup runs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", p.name, err)

@@ -1,0 +1,60 @@
+# edge-video. `make` alone prints what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME ?= 30s
+NATS_CLI := v0.5.1
+export PATH := $(CURDIR)/bin:$(PATH)
+
+APT_RUN := ffmpeg
+APT_TEST := ffmpeg redis-server rabbitmq-server python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq
+
+.PHONY: help build run test bench lint fuzz soak deps deps-run
+
+help: ## print this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+build: ## compile bin/edge-video
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/edge-video ./cmd/edge-video
+
+run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL or REDIS_URL is set
+	bin/edge-video demo
+
+test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ and Redis
+	$(GO) test -race -p 1 -timeout 20m ./...
+
+soak: deps ## the long form of the tests that `make test` scales down
+	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9' ./test/e2e
+
+bench: deps ## measure, with the bare tools in the same run
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 1h -p 1 ./node ./test/bench
+
+lint: ## gofmt, vet, staticcheck, errorlint
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool go-errorlint ./...
+	$(GO) mod tidy -diff
+
+fuzz: ## run every fuzz test for FUZZTIME
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+
+deps: APT := $(APT_TEST)
+deps: deps-run bin/nats ## set up what tests need and this machine lacks (Debian, Ubuntu)
+
+deps-run: APT ?= $(APT_RUN)
+deps-run:
+	@missing=$$(for p in $(APT); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+	if [ "$(APT)" = "$(APT_RUN)" ] && command -v ffmpeg >/dev/null; then missing=; fi; \
+	if [ -n "$$missing" ]; then \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -q && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+
+bin/nats:
+	GOBIN=$(CURDIR)/bin $(GO) install github.com/nats-io/natscli/nats@$(NATS_CLI)
