@@ -3,8 +3,6 @@ package rabbitmq
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -43,27 +41,14 @@ func (c *Config) check() error {
 	return checkURL(c.URL)
 }
 
-// checkURL reads the URL. Parsers quote what they cannot read, which may be a part of the password when that is not encoded.
+// checkURL reads the URL.
 func checkURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || strings.Contains(afterHost(text), "@") {
-		return errors.New("rabbitmq: url is not like amqp://user:password@host:5672/vhost; special characters in user and password must be percent-encoded")
-	}
-	if u.Scheme != "amqp" && u.Scheme != "amqps" {
-		return fmt.Errorf("rabbitmq: url scheme %q is none of amqp, amqps", u.Scheme)
+	u, err := bridge.ParseURL(text, "amqp://user:password@host:5672/vhost", "amqp", "amqps")
+	if err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
 	}
 	if _, err := amqp.ParseURI(text); err != nil {
 		return fmt.Errorf("rabbitmq: url %s: %w", u.Redacted(), err)
 	}
 	return nil
-}
-
-// afterHost is what follows user, password, host and port in a URL.
-func afterHost(text string) string {
-	_, rest, _ := strings.Cut(text, "://")
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		return ""
-	}
-	return rest[end:]
 }

@@ -33,9 +33,9 @@ func newPublisher(s *session, maxBody int64) *publisher {
 func (p *publisher) run() {
 	defer close(p.sent)
 	add := p.header
-	var items []item
+	var items []bridge.Item
 	for {
-		items = p.queue.take(items)
+		items = p.window.Take(items)
 		if len(items) == 0 {
 			return
 		}
@@ -56,15 +56,15 @@ func (p *publisher) header(name, value string) {
 	}
 }
 
-func (p *publisher) publish(it item, add func(name, value string)) published {
-	if it.err != nil || p.stopped {
+func (p *publisher) publish(it bridge.Item, add func(name, value string)) published {
+	if it.Err != nil || p.stopped {
 		p.stopped = true
-		return published{item: it}
+		return published{Item: it}
 	}
-	f := it.frame
+	f := it.Frame
 	key := p.sink.cfg.RoutingKey.Expand(f)
-	if it.err = p.refuse(f, key); it.err != nil {
-		return published{item: it}
+	if it.Err = p.refuse(f, key); it.Err != nil {
+		return published{Item: it}
 	}
 	clear(p.headers)
 	f.EachHeader(add)
@@ -78,9 +78,9 @@ func (p *publisher) publish(it item, add func(name, value string)) published {
 			p.fail(err)
 		}
 		p.stopped = true
-		return published{item: it}
+		return published{Item: it}
 	}
-	return published{item: it, confirm: confirm}
+	return published{Item: it, confirm: confirm}
 }
 
 // refuse finds a frame that would end the connection if it was published.

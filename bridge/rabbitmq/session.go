@@ -30,7 +30,7 @@ var (
 type session struct {
 	*link
 	sink    *Sink
-	queue   *queue
+	window  *bridge.Window
 	sent    chan published
 	closed  chan *amqp.Error // gets the channel's or connection's end
 	running sync.WaitGroup
@@ -41,12 +41,12 @@ type session struct {
 
 // published is a frame on its way.
 type published struct {
-	item
+	bridge.Item
 	confirm *amqp.DeferredConfirmation // nil where it was not published
 }
 
 func start(sink *Sink, l *link) *session {
-	s := &session{link: l, sink: sink, queue: newQueue(windowFrames, windowBytes), sent: make(chan published, windowFrames)}
+	s := &session{link: l, sink: sink, window: bridge.NewWindow(windowFrames, windowBytes), sent: make(chan published, windowFrames)}
 	s.closed = l.ch.NotifyClose(make(chan *amqp.Error, 1))
 	returns := l.ch.NotifyReturn(make(chan amqp.Return, windowFrames))
 	blocked := l.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
@@ -70,7 +70,7 @@ func (s *session) fail(cause error) {
 
 // leave closes the connection: in an orderly way when nothing is on its way, at once otherwise.
 func (s *session) leave() {
-	if s.queue.idle() {
+	if s.window.Idle() {
 		limit := time.AfterFunc(goodbye, func() { s.raw.Close() })
 		_ = s.conn.Close() // it is closed afterwards, whatever the error
 		limit.Stop()
@@ -81,7 +81,7 @@ func (s *session) leave() {
 // end waits until every frame is answered. The connection has been closed, and nobody sends any more.
 func (s *session) end() {
 	s.leave()
-	s.queue.close()
+	s.window.Close()
 	s.running.Wait()
 }
 
@@ -125,15 +125,15 @@ func (s *session) confirm() {
 		if errors.Is(err, bridge.ErrNotConnected) {
 			lost = err
 		}
-		s.queue.answer(p.item, err)
+		s.window.Answer(p.Item, err)
 	}
 }
 
 // outcome waits for the broker's answer to one frame. The time limit begins anew with each: it is for the broker to show progress.
 func (s *session) outcome(p published, limit *time.Timer) error {
 	if p.confirm == nil {
-		if p.err != nil {
-			return p.err
+		if p.Err != nil {
+			return p.Err
 		}
 		return s.lost()
 	}

@@ -64,7 +64,7 @@ func (s *Sink) Send(ctx context.Context, f *schema.Frame, done func(error)) {
 		done(bridge.ErrNotConnected)
 		return
 	}
-	s.session.queue.push(ctx, item{frame: f, done: done})
+	s.session.window.Push(ctx, bridge.Item{Frame: f, Done: done})
 }
 
 // Close gives up the connection; see [bridge.Sink].

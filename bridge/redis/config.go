@@ -3,8 +3,6 @@ package redis
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -64,30 +62,15 @@ func (c *Config) options() (*redis.Options, error) {
 // writeBuffer is large because one write of several pictures costs less than one of each, although it copies them.
 const writeBuffer = 512 << 10
 
-// parseURL reads the URL. Parsers quote what they cannot read, which may be a part of the password when that is not encoded.
+// parseURL reads the URL.
 func parseURL(text string) (*redis.Options, error) {
-	u, err := url.Parse(text)
-	if err != nil || strings.Contains(afterHost(text), "@") {
-		return nil, errors.New("redis: url is not like redis://user:password@host:6379/0; special characters in user and password must be percent-encoded")
-	}
-	switch u.Scheme {
-	case "redis", "rediss", "unix":
-	default:
-		return nil, fmt.Errorf("redis: url scheme %q is none of redis, rediss, unix", u.Scheme)
+	u, err := bridge.ParseURL(text, "redis://user:password@host:6379/0", "redis", "rediss", "unix")
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
 	}
 	o, err := redis.ParseURL(text)
 	if err != nil {
 		return nil, fmt.Errorf("redis: url %s: %w", u.Redacted(), err)
 	}
 	return o, nil
-}
-
-// afterHost is what follows user, password, host and port in a URL.
-func afterHost(text string) string {
-	_, rest, _ := strings.Cut(text, "://")
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		return ""
-	}
-	return rest[end:]
 }

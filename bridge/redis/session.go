@@ -14,10 +14,10 @@ import (
 
 // Bounds of what a sink holds without an answer, and of one pipeline.
 const (
-	queueFrames = 256
-	queueBytes  = 32 << 20
-	batchFrames = 32
-	batchBytes  = 4 << 20
+	windowFrames = 256
+	windowBytes  = 32 << 20
+	batchFrames  = 32
+	batchBytes   = 4 << 20
 )
 
 var errGivenUp = errors.New("the connection was closed")
@@ -28,7 +28,7 @@ type session struct {
 	conn    net.Conn // the client's, kept to give it up at once
 	client  *redis.Client
 	sticky  *redis.Conn
-	queue   *queue
+	window  *bridge.Window
 	closing atomic.Bool
 	ended   chan struct{}
 
@@ -37,7 +37,7 @@ type session struct {
 
 // start makes a session of a fresh connection.
 func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*session, error) {
-	s := &session{cfg: cfg, conn: conn, queue: newQueue(queueFrames, queueBytes), ended: make(chan struct{})}
+	s := &session{cfg: cfg, conn: conn, window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{})}
 	own := *o
 	// The client is given the one connection there is: when that is lost the session is over.
 	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
@@ -65,7 +65,7 @@ func (s *session) giveUp() {
 // end waits until every frame is answered. The session has been given up, and nobody sends any more.
 func (s *session) end() {
 	s.giveUp()
-	s.queue.close()
+	s.window.Close()
 	<-s.ended
 	s.shut()
 }
@@ -80,9 +80,9 @@ func (s *session) shut() {
 // run sends what is queued, one pipeline after another; the next one gathers meanwhile.
 func (s *session) run() {
 	defer close(s.ended)
-	var items []item
+	var items []bridge.Item
 	for {
-		items = s.queue.take(items)
+		items = s.window.Take(items)
 		if len(items) == 0 {
 			return
 		}
@@ -95,14 +95,14 @@ func (s *session) run() {
 }
 
 // batch is how many of the items go into the next pipeline: one at least.
-func batch(items []item) int {
+func batch(items []bridge.Item) int {
 	bytes := 0
 	for n, it := range items {
-		bytes += len(it.frame.Data)
-		if n > 0 && (n == batchFrames || bytes > batchBytes || it.err != nil) {
+		bytes += len(it.Frame.Data)
+		if n > 0 && (n == batchFrames || bytes > batchBytes || it.Err != nil) {
 			return n
 		}
-		if it.err != nil {
+		if it.Err != nil {
 			return 1
 		}
 	}
@@ -110,15 +110,15 @@ func batch(items []item) int {
 }
 
 // flush sends one pipeline and answers its frames. After the first frame that was not taken, none is.
-func (s *session) flush(items []item) {
+func (s *session) flush(items []bridge.Item) {
 	if s.lost == nil {
-		s.lost = items[0].err
+		s.lost = items[0].Err
 	}
 	var got [batchFrames]replies
 	if s.lost == nil {
 		pipe := s.sticky.Pipeline()
 		for i, it := range items {
-			got[i] = s.store(pipe, it.frame)
+			got[i] = s.store(pipe, it.Frame)
 		}
 		// the error is each command's own as well
 		_, _ = pipe.Exec(context.Background())
@@ -131,7 +131,7 @@ func (s *session) flush(items []item) {
 		if errors.Is(err, bridge.ErrNotConnected) {
 			s.lost = err
 		}
-		s.queue.answer(it, err)
+		s.window.Answer(it, err)
 	}
 }
 

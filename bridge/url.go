@@ -1,0 +1,32 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// ParseURL reads a broker's URL of one of the schemes. Its errors hold nothing of the text beyond the scheme: parsers quote what they
+// cannot read, which may be a part of the password when that is not encoded.
+func ParseURL(text, like string, schemes ...string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || strings.Contains(afterHost(text), "@") {
+		return nil, errors.New("url is not like " + like + "; special characters in user and password must be percent-encoded")
+	}
+	if !slices.Contains(schemes, u.Scheme) {
+		return nil, fmt.Errorf("url scheme %q is none of %s", u.Scheme, strings.Join(schemes, ", "))
+	}
+	return u, nil
+}
+
+// afterHost is what follows user, password, host and port in a URL.
+func afterHost(text string) string {
+	_, rest, _ := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		return ""
+	}
+	return rest[end:]
+}
