@@ -72,8 +72,11 @@ type sending struct {
 	frame *schema.Frame
 }
 
-// size is what a frame counts for in queue and flight.
+// size is what a frame counts for in the queue.
 func size(f *schema.Frame) int64 { return int64(len(f.Data)) + 1024 }
+
+// flight is what a frame takes of the publisher's bound; the largest frames take all of it.
+func flight(f *schema.Frame) int64 { return min(size(f), inFlightBytes) }
 
 // push queues a frame. It never blocks.
 func (l *lane) push(f *schema.Frame) {
@@ -142,7 +145,7 @@ func (l *lane) run(ctx context.Context) {
 				l.send(s)
 			}
 		case f != nil:
-			if l.waitForRoom(ctx, size(f)) {
+			if l.waitForRoom(ctx, flight(f)) {
 				l.send(&sending{lane: l, frame: f})
 			} else {
 				l.unpop(f)

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// inFlightBytes bounds what is published and not yet acknowledged, over all cameras; half of what the server buffers for a stream.
-	inFlightBytes = 64 << 20
+	// inFlightBytes bounds what is published and not yet acknowledged, over all cameras; an eighth of what
+	// the server buffers for a stream. More is no faster and leaves the processor's caches.
+	inFlightBytes = 32 << 20
 	// inFlightFrames bounds the same in number; bytes are the real bound.
 	inFlightFrames = 16 << 10
 	// ackTimeout is when a frame that is not acknowledged is published again. On a failing disk the server does not answer at all.
@@ -93,7 +94,7 @@ func (p *publisher) take(m *nats.Msg) *sending {
 
 func (p *publisher) acked(_ jetstream.JetStream, m *nats.Msg, _ *jetstream.PubAck) {
 	if s := p.take(m); s != nil {
-		p.room.Release(size(s.frame))
+		p.room.Release(flight(s.frame))
 		s.lane.acknowledged(s)
 	}
 }

@@ -62,21 +62,9 @@ func newAccessUnits(codec *videoCodec, extradata []byte) (*accessUnits, error) {
 // convert returns the access unit to store and whether it is a keyframe. The width and height are those of the newest sequence
 // parameter set. The result may share data.
 func (u *accessUnits) convert(data []byte, keyframe bool) (unit []byte, key bool, err error) {
-	var nals [][]byte
-	if u.lengthSize > 0 {
-		if nals, err = splitLengths(data, u.lengthSize); err != nil {
-			return nil, false, err
-		}
-	} else {
-		if start := bytes.TrimLeft(data, "\x00"); len(data)-len(start) < 2 || len(start) == 0 || start[0] != 1 {
-			return nil, false, fmt.Errorf("%w: no start code", errTorn)
-		}
-		nals = splitAnnexB(nil, data)
-	}
-	for _, n := range nals {
-		if n[0]&0x80 != 0 {
-			return nil, false, fmt.Errorf("%w: no NAL unit begins with %02X", errTorn, n[0])
-		}
+	nals, err := u.split(data)
+	if err != nil {
+		return nil, false, err
 	}
 	has := u.remember(nals)
 	if !has[nalSlice] && !has[nalKey] {
@@ -87,6 +75,31 @@ func (u *accessUnits) convert(data []byte, keyframe bool) (unit []byte, key bool
 		return data, key, nil
 	}
 	return u.assemble(nals, key), key, nil
+}
+
+// split takes a packet apart and refuses one that is no access unit.
+func (u *accessUnits) split(data []byte) (nals [][]byte, err error) {
+	if u.lengthSize > 0 {
+		if nals, err = splitLengths(data, u.lengthSize); err != nil {
+			return nil, err
+		}
+	} else {
+		if start := bytes.TrimLeft(data, "\x00"); len(data)-len(start) < 2 || len(start) == 0 || start[0] != 1 {
+			return nil, fmt.Errorf("%w: no start code", errTorn)
+		}
+		nals = splitAnnexB(nil, data)
+	}
+	for _, n := range nals {
+		if n[0]&0x80 != 0 {
+			return nil, fmt.Errorf("%w: no NAL unit begins with %02X", errTorn, n[0])
+		}
+		if u.codec.kind(n) == nalSPS {
+			if _, _, err := u.codec.size(n); err != nil {
+				return nil, fmt.Errorf("%w: %w", errTorn, err)
+			}
+		}
+	}
+	return nals, nil
 }
 
 // begins reports whether all parameter sets stand at the beginning of an access unit.
@@ -106,16 +119,18 @@ func (u *accessUnits) begins(nals [][]byte, has [nalKey + 1]bool) bool {
 func (u *accessUnits) remember(nals [][]byte) (seen [nalKey + 1]bool) {
 	for _, n := range nals {
 		k := u.codec.kind(n)
+		if k == nalSPS {
+			w, h, err := u.codec.size(n)
+			if err != nil {
+				continue
+			}
+			u.width, u.height = w, h
+		}
 		if k == nalVPS || k == nalSPS || k == nalPPS {
 			if !seen[k] {
 				u.sets[k] = nil
 			}
 			u.sets[k] = append(u.sets[k], bytes.Clone(n))
-			if k == nalSPS {
-				if w, h, err := u.codec.size(n); err == nil {
-					u.width, u.height = w, h
-				}
-			}
 		}
 		seen[k] = true
 	}

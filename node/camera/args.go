@@ -94,20 +94,28 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 // filters chooses pictures ahead of the costly conversion, then makes of them what the JPEG encoder takes: full range 4:2:0.
 func filters(c Config, f FFmpeg) string {
 	var chain []string
+	s := parseSource(c.URL)
+	if !s.paced {
+		chain = append(chain, distinct)
+	}
 	if c.Mode == ModeJPEG {
-		chain = append(chain, pace(c.FPS, parseSource(c.URL).paced))
+		chain = append(chain, pace(c.FPS, s.paced))
 	}
 	width, height := "iw", "ih"
 	if c.Width > 0 {
 		width, height = strconv.Itoa(c.Width), "-2"
 	}
-	if f.Zscale && parseSource(c.URL).scheme != "lavfi" { // made-up pictures may be RGB, which zscale refuses to convert
+	if f.Zscale && s.scheme != "lavfi" { // made-up pictures may be RGB, which zscale refuses to convert
 		chain = append(chain, "zscale=w="+width+":h="+height+":range=full")
 	} else {
 		chain = append(chain, "scale=w="+width+":h="+height+":out_range=full")
 	}
 	return strings.Join(append(chain, "format=yuvj420p"), ",")
 }
+
+// distinct is a filter that keeps two pictures from having the same time, with which the encoder would give up. FFmpeg notes arrival
+// times in a stream's own unit, which is 40 ms for JPEG pictures over HTTP.
+const distinct = "settb=AVTB,setpts='if(isnan(PREV_OUTPTS),PTS,max(PTS,PREV_OUTPTS+1))'"
 
 // pace is a filter that keeps fps pictures a second. Variable 0 is when the next one is due: half a period early will do, so that a
 // camera whose own rate is fps loses none to jitter; after a pause the due time restarts one period back, so that a burst that was

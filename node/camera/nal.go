@@ -20,7 +20,7 @@ const (
 )
 
 func h264Kind(nal []byte) nalKind {
-	switch nal[0] & 0x1F {
+	switch nal[0] & 0x9F { // a unit with the highest bit set is none
 	case 1, 2, 3, 4:
 		return nalSlice
 	case 5:
@@ -36,7 +36,7 @@ func h264Kind(nal []byte) nalKind {
 }
 
 func h265Kind(nal []byte) nalKind {
-	switch t := nal[0] >> 1 & 0x3F; {
+	switch t := nal[0] >> 1; { // above 63 where the highest bit is set: no unit
 	case t < 16:
 		return nalSlice
 	case t >= 16 && t <= 21:

@@ -129,15 +129,16 @@ func (d *nutDemuxer) findStartCode() error {
 		if slices.Contains(nutStartCodes, binary.BigEndian.Uint64(b)) {
 			return nil
 		}
-		step := 1
-		if n == 0 && !d.started && string(b) == nutFileID[:8] {
-			n, step = -len(nutFileID), len(nutFileID) // NUT's own
+		if !d.started && string(b) == nutFileID[:8] {
+			if _, err := d.r.Discard(len(nutFileID)); err != nil {
+				return err
+			}
+			continue
 		}
-		k, err := d.r.Discard(step)
-		n += k
-		if err != nil {
+		if _, err := d.r.Discard(1); err != nil {
 			return err
 		}
+		n++
 	}
 }
 

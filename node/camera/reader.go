@@ -32,6 +32,7 @@ const (
 	RejectForeign        Rejection = "foreign"         // bytes between pictures that are no picture
 	RejectBeforeKeyframe Rejection = "before_keyframe" // video that cannot be decoded, since it begins in mid-sequence
 	RejectOverCap        Rejection = "over_cap"        // larger than the largest frame allowed
+	RejectChanged        Rejection = "changed"         // scaled to a size that the camera has just left
 )
 
 // State is where a reader stands.
@@ -136,7 +137,7 @@ func (s *session) run(ctx context.Context) error {
 	stopWith := context.AfterFunc(ctx, proc.stop)
 	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(errStalled) })
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
-	err = s.read(watchdog)
+	err = s.read(ctx, watchdog)
 	watchdog.Stop()
 	stopWith()
 	exit := proc.wait()
@@ -147,7 +148,7 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if exit != nil && s.seq == 0 {
+	if exit != nil && (s.seq == 0 || proc.cmd.ProcessState.ExitCode() < 0) { // nothing came of it, or a signal ended it
 		return fmt.Errorf("ffmpeg: %w", exit)
 	}
 	return nil
@@ -167,7 +168,7 @@ func (s *session) stallAfter() time.Duration {
 }
 
 // read takes pictures until FFmpeg's output ends. Every picture moves the watchdog on that is good, or too large but alive.
-func (s *session) read(watchdog *time.Timer) error {
+func (s *session) read(ctx context.Context, watchdog *time.Timer) error {
 	for {
 		p, err := s.demux.next()
 		if err != nil {
@@ -181,6 +182,11 @@ func (s *session) read(watchdog *time.Timer) error {
 			return fmt.Errorf("reading from ffmpeg: %w", err)
 		}
 		s.seq++
+		if errors.Is(context.Cause(ctx), errChanged) {
+			// FFmpeg scales these to the size of those before. Its notice comes ahead of the first of them.
+			s.reject(RejectChanged, errChanged.Error())
+			continue
+		}
 		if p.data == nil {
 			s.reject(RejectOverCap, fmt.Sprintf("%d bytes where max_frame allows %d", p.size, s.reader.config.MaxFrame))
 			watchdog.Reset(s.stallAfter())
@@ -276,11 +282,15 @@ func (s *session) describe(err error) error {
 	return fmt.Errorf("%w: %s", err, s.stderr)
 }
 
-// hidden is what FFmpeg's messages must not show: the password as it stands, and as it stands in the URL.
+// hidden is what FFmpeg's messages must not show: the user part of the URL, and the password by itself.
 func hidden(c *Config) []string {
-	if c.Password == "" {
+	if c.Username == "" {
 		return nil
 	}
-	_, encoded, _ := strings.Cut(url.UserPassword("", c.Password).String(), ":")
-	return []string{c.Password, encoded}
+	user := url.UserPassword(c.Username, c.Password).String()
+	if c.Password == "" {
+		return []string{user + "@"}
+	}
+	_, encoded, _ := strings.Cut(user, ":")
+	return []string{user + "@", c.Password, encoded}
 }

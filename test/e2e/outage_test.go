@@ -24,7 +24,9 @@ func TestOutage_EveryStoredFrameArrivesInOrder(t *testing.T) {
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
 		Bridges: lines(brokerBridge(broker.URLAt(brokerProxy.Addr())), cacheBridge(cache.URLAt(cacheProxy.Addr())))})
 	js := n.JetStream()
-	live := func() bool { return storedCount(t, js, "*") > 20 && caughtUp(t, js, "broker") && caughtUp(t, js, "cache") }
+	live := func() bool {
+		return storedCount(t, js, "*") > 20 && caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
+	}
 	harness.WaitFor(t, 30*time.Second, "frames in both sinks", live)
 
 	for _, o := range []struct {

@@ -1,0 +1,168 @@
+package camera
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// trickyPassword has everything that URLs, playlists and shells treat in their own way.
+const trickyPassword = "p@ss:w/rd#%?&+ é'"
+
+func TestArgs_AreTheGoldenCommandLines(t *testing.T) {
+	urls := []string{"rtsp://10.0.0.5:554/stream1", "rtsps://10.0.0.5/stream1", "rtmp://10.0.0.5/live/1", "http://10.0.0.5/video",
+		"https://10.0.0.5/video?x=1&y=2", "udp://239.0.0.1:5000", "srt://10.0.0.5:9000", "file:/media/a b.mp4", "v4l2:/dev/video0", "lavfi:testsrc2=size=640x360"}
+	var b strings.Builder
+	for _, url := range urls {
+		for _, mode := range []Mode{ModeJPEG, ModeKeyframes, ModeCopy} {
+			args, stdin := Args(testConfig(url, mode), FFmpeg{Zscale: true})
+			fmt.Fprintf(&b, "# %s %s\n%s\n%s\n", mode, url, shown(args), stdin)
+		}
+	}
+	for _, url := range urls[:5] {
+		c := testConfig(url, ModeJPEG)
+		c.Username, c.Password = "viewer", trickyPassword
+		args, stdin := Args(c, FFmpeg{Zscale: true})
+		fmt.Fprintf(&b, "# jpeg %s with credentials\n%s\n%s\n", url, shown(args), stdin)
+	}
+	scaled := testConfig(urls[0], ModeJPEG)
+	scaled.Width, scaled.HWAccel, scaled.FPS, scaled.Quality = 640, "vaapi", 2.5, 2
+	for _, f := range []FFmpeg{{Zscale: true}, {}} {
+		args, _ := Args(scaled, f)
+		fmt.Fprintf(&b, "# scaled, hwaccel, zscale %v\n%s\n\n", f.Zscale, shown(args))
+	}
+	golden := filepath.Join("testdata", "args.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(b.String(), string(want)); d != "" {
+		t.Errorf("command lines differ (-got +want), -update writes them anew:\n%s", d)
+	}
+}
+
+func TestArgs_HoldNoSecret(t *testing.T) {
+	for _, url := range []string{"rtsp://cam/1", "rtsps://cam/1", "rtmp://cam/1", "http://cam/1?a=b", "https://cam/1"} {
+		for _, mode := range []Mode{ModeJPEG, ModeKeyframes, ModeCopy} {
+			c := testConfig(url, mode)
+			c.Username, c.Password = "viewer", trickyPassword
+			args, stdin := Args(c, FFmpeg{})
+			all := strings.Join(args, " ")
+			for _, secret := range append(hidden(&c), "viewer") {
+				if strings.Contains(all, secret) {
+					t.Errorf("%s %s: %q is in %s", mode, url, secret, all)
+				}
+			}
+			if want := "://viewer:p%40ss%3Aw%2Frd%23%25%3F&+%20%C3%A9%27@cam/1"; !strings.Contains(stdin, want) {
+				t.Errorf("%s %s: playlist %q, want %q in it", mode, url, stdin, want)
+			}
+		}
+	}
+}
+
+// The names are read by FFmpeg itself, from a playlist in the form of Args.
+func TestArgs_FFmpegReadsQuotedNamesAsTheyAre(t *testing.T) {
+	clip := encoded(t, "a.ts", "testsrc2=size=64x48:rate=10:duration=0.5", x264...)
+	b, err := os.ReadFile(clip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := testConfig("rtsp://cam/1", ModeJPEG)
+	c.Username = "viewer"
+	args, stdin := Args(c, FFmpeg{})
+	i := slices.Index(args, "pipe:0")
+	for _, name := range []string{"plain.ts", "it's.ts", "''.ts", `back\slash.ts`, `a"b.ts`, " space .ts", "#hash.ts", "per%20cent.ts", "tab\t.ts", "é.ts", `\'.ts`} {
+		t.Run(name, func(t *testing.T) {
+			path := writeFile(t, name, b)
+			cmd := exec.CommandContext(t.Context(), "ffmpeg", append(slices.Clone(args[:i+1]), "-f", "null", "-")...)
+			first, _, _ := strings.Cut(stdin, "\n")
+			cmd.Stdin = strings.NewReader(first + "\nfile " + quote("file:"+path) + "\n")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// FFmpeg does the same with recorded pictures as with a camera's, without waiting for them.
+func TestPace_KeepsTheRateAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		camera int
+		fps    float64
+		paced  bool
+		want   float64
+	}{
+		{5, 10, true, 5}, {10, 10, true, 10}, {30, 10, true, 10}, {30, 7, true, 7}, {30, 25, true, 25}, {25, 24, true, 24}, {30, 0.5, true, 0.5}, {30, 30, true, 30},
+		{30, 7, false, 7}, {5, 10, false, 5},
+	} {
+		t.Run(fmt.Sprintf("%d to %v, paced %v", c.camera, c.fps, c.paced), func(t *testing.T) {
+			const length = 20
+			filter := pace(c.fps, c.paced)
+			if !c.paced {
+				filter = "setpts=PTS+1795419833/TB," + filter // as arrival times are
+			}
+			out := ffmpegRun(t, "-f", "lavfi", "-i", fmt.Sprintf("color=size=16x16:rate=%d:duration=%d", c.camera, length),
+				"-vf", filter, "-fps_mode", "passthrough", "-f", "framecrc", "-")
+			n := 0
+			for line := range strings.Lines(string(out)) {
+				if !strings.HasPrefix(line, "#") {
+					n++
+				}
+			}
+			want := c.want * length
+			if got := float64(n); got < want*0.985-1 || got > want*1.015+1 {
+				t.Errorf("%d pictures in %d s, want %v", n, length, want)
+			}
+		})
+	}
+}
+
+// A camera's own clock jitters, and its pictures may come in bursts after a pause.
+func TestPace_BearsJitterAndLetsNoBurstThrough(t *testing.T) {
+	count := func(t *testing.T, setpts string, fps float64) int {
+		out := ffmpegRun(t, "-f", "lavfi", "-i", "color=size=16x16:rate=10:duration=20", "-vf", "settb=1/1000,setpts='"+setpts+"',"+pace(fps, true),
+			"-fps_mode", "passthrough", "-f", "framecrc", "-")
+		n := 0
+		for line := range strings.Lines(string(out)) {
+			if !strings.HasPrefix(line, "#") {
+				n++
+			}
+		}
+		return n
+	}
+	// 10 fps, each picture up to 40 ms early or late
+	if n := count(t, "N*100+40*sin(N*1.7)", 10); n < 196 {
+		t.Errorf("%d of 200 pictures at the camera's own rate with jitter", n)
+	}
+	// 5 s of nothing after picture 50, then the 50 pictures held up, all within 0.1 s
+	if n := count(t, "if(lt(N,50),N*100,if(lt(N,100),10000+(N-50)*2,N*100))", 10); n < 148 || n > 156 {
+		t.Errorf("%d pictures with a burst, want about 150", n)
+	}
+}
+
+// shown writes arguments as a shell would need them, so that each can be told from the next.
+func shown(args []string) string {
+	var all []string
+	for _, a := range args {
+		if strings.ContainsAny(a, " '\"?&;*") {
+			a = strconv.Quote(a)
+		}
+		all = append(all, a)
+	}
+	return strings.Join(all, " ")
+}

@@ -1,0 +1,98 @@
+package camera
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func TestProcess_RestartsLeaveNoDescriptor(t *testing.T) {
+	run := func() {
+		p, err := startProcess("/bin/sh", []string{"-c", "cat; echo problem >&2; exec sleep 100"}, "playlist", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 8)
+		if _, err := io.ReadFull(p.stdout, b); err != nil || string(b) != "playlist" {
+			t.Fatalf("%q, %v", b, err)
+		}
+		p.stop()
+		if _, err := io.ReadAll(p.stdout); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := p.wait(); !errors.As(err, &exit) || p.stderr.String() != "problem" {
+			t.Errorf("%v, %q", err, p.stderr)
+		}
+	}
+	run()
+	before := descriptors(t)
+	for range 20 {
+		run()
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors after 20 runs, %d before", after, before)
+	}
+	for range 20 {
+		if _, err := startProcess("/nowhere/ffmpeg", nil, "playlist", nil, nil); err == nil {
+			t.Fatal("started a program that does not exist")
+		}
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors after 20 failed starts, %d before", after, before)
+	}
+}
+
+func TestTail_KeepsTheEndWithoutSecrets(t *testing.T) {
+	long := strings.Repeat("x", 3*tailBytes)
+	for name, c := range map[string]struct {
+		writes []string
+		want   string
+	}{
+		"lines":             {[]string{"one\ntwo\n"}, "one; two"},
+		"in pieces":         {[]string{"o", "ne\nt", "wo\n"}, "one; two"},
+		"carriage returns":  {[]string{"one\rtwo\r\n\r\n"}, "one; two"},
+		"secret":            {[]string{"at rtsp://u:s3cret@cam\n"}, "at rtsp://***cam"},
+		"secret in pieces":  {[]string{"at rtsp://u:s3", "cret@cam\n"}, "at rtsp://***cam"},
+		"secret alone":      {[]string{"s3cret\n"}, "***"},
+		"last line open":    {[]string{"one\ntwo"}, "one; two"},
+		"only an open line": {[]string{"Killed"}, "Killed"},
+		"open with secret":  {[]string{"u:s3cret@"}, "***"},
+		"long line":         {[]string{"one\n" + long + "\ntwo\n"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tail := &tail{hide: []string{"u:s3cret@", "s3cret"}}
+			for _, w := range c.writes {
+				if n, err := tail.Write([]byte(w)); n != len(w) || err != nil {
+					t.Fatalf("Write: %d, %v", n, err)
+				}
+			}
+			got := tail.String()
+			if c.want != "" && got != c.want || len(got) > 2*tailBytes {
+				t.Errorf("%.100q (%d bytes), want %q", got, len(got), c.want)
+			}
+		})
+	}
+	noticed := 0
+	tail := &tail{notice: func(string) { noticed++ }}
+	for range 10_000 {
+		if _, err := tail.Write([]byte("a line of some length\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if noticed != 10_000 || len(tail.String()) > 2*tailBytes || len(tail.lines) > 200 {
+		t.Errorf("%d lines noticed, %d kept", noticed, len(tail.lines))
+	}
+}

@@ -1,0 +1,772 @@
+package camera_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image"
+	"image/jpeg"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// record keeps what a reader reports.
+type record struct {
+	mu       sync.Mutex
+	frames   []*schema.Frame
+	arrived  []time.Time
+	rejected []rejection
+	states   []camera.State
+}
+
+type rejection struct {
+	seq    uint64
+	reason camera.Rejection
+	detail string
+}
+
+func (r *record) Frame(f *schema.Frame) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.frames, r.arrived = append(r.frames, f), append(r.arrived, time.Now())
+}
+
+func (r *record) Rejected(_ int64, seq uint64, reason camera.Rejection, detail string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rejected = append(r.rejected, rejection{seq, reason, detail})
+}
+
+func (r *record) State(s camera.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.states = append(r.states, s)
+}
+
+func (r *record) framesNow() []*schema.Frame {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.frames)
+}
+
+func (r *record) rejections() []rejection {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.rejected)
+}
+
+// all are the states of one kind.
+func (r *record) all(kind schema.CameraState) (all []camera.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.states {
+		if s.State == kind {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// running is a reader at work.
+type running struct {
+	*record
+	*camera.Reader
+	t      *testing.T
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func config(url string, mode camera.Mode) camera.Config {
+	return camera.Config{Site: "test", Node: "node", ID: "cam", URL: url, Mode: mode, FPS: 10, Quality: 5, HWAccel: "none",
+		StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}
+}
+
+// start runs a reader with the given ffmpeg, "" for the machine's own, until the test ends.
+func start(t *testing.T, c camera.Config, ffmpeg string) *running {
+	t.Helper()
+	f, err := camera.FindFFmpeg(t.Context(), "ffmpeg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ffmpeg != "" {
+		f.Path = ffmpeg
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{record: &record{}, t: t, cancel: cancel, done: make(chan error, 1)}
+	r.Reader = camera.NewReader(c, f, 0, func(ctx context.Context) error { return ctx.Err() }, r.record)
+	go func() { r.done <- r.Run(ctx) }()
+	t.Cleanup(r.stop)
+	return r
+}
+
+// stop ends the reader and holds that it leaves nothing behind.
+func (r *running) stop() {
+	r.t.Helper()
+	if r.done == nil {
+		return
+	}
+	pid := r.PID()
+	began := time.Now()
+	r.cancel()
+	select {
+	case err := <-r.done:
+		if err != nil {
+			r.t.Errorf("Run: %v, want nil", err)
+		}
+	case <-time.After(10 * time.Second):
+		r.t.Fatal("Run does not return")
+	}
+	if d := time.Since(began); d > 2500*time.Millisecond {
+		r.t.Errorf("Run returned after %v", d)
+	}
+	r.done = nil
+	if left := inGroup(r.t, pid); pid > 0 && len(left) > 0 {
+		r.t.Errorf("left behind: %v", left)
+	}
+	if down := r.all(schema.CameraDown); len(down) != 1 {
+		r.t.Errorf("reported down %d times, want once", len(down))
+	}
+}
+
+// inGroup lists the processes of a group that are no zombies of init's.
+func inGroup(t *testing.T, group int) (left []string) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if fields[2] == strconv.Itoa(group) && fields[0] != "Z" {
+			left = append(left, string(b))
+		}
+	}
+	return left
+}
+
+func (r *running) waitFrames(n int, timeout time.Duration) []*schema.Frame {
+	r.t.Helper()
+	defer func() {
+		if r.t.Failed() {
+			r.t.Logf("states %+v, rejected %+v", r.states, r.rejections())
+		}
+	}()
+	harness.WaitFor(r.t, timeout, fmt.Sprintf("%d frames", n), func() bool { return len(r.framesNow()) >= n })
+	return r.framesNow()
+}
+
+func (r *running) waitState(kind schema.CameraState, n int, timeout time.Duration) []camera.State {
+	r.t.Helper()
+	harness.WaitFor(r.t, timeout, fmt.Sprintf("%d times %s", n, kind), func() bool { return len(r.all(kind)) >= n })
+	return r.all(kind)
+}
+
+// script is an ffmpeg of a few lines of shell. Its working folder holds the given files.
+func script(t *testing.T, lines string, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "ffmpeg")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd "+dir+"\n"+lines+"\n"), 0o700); err != nil { //nolint:gosec // it is run
+		t.Fatal(err)
+	}
+	return path
+}
+
+func run(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "ffmpeg", append([]string{"-hide_banner", "-nostdin", "-y", "-loglevel", "error"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg %v: %v\n%s", args, err, out)
+	}
+}
+
+// recorded is what FFmpeg writes for a made-up camera of n pictures.
+func recorded(t *testing.T, n int) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a.nut")
+	run(t, "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10", "-frames:v", strconv.Itoa(n), "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-write_index", "0", path)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func clip(t *testing.T, name, source string, options ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	run(t, append(append([]string{"-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-bf", "0"}, options...), path)...)
+	return path
+}
+
+// checkFrames holds what is true of all frames of one epoch without a fault.
+func checkFrames(t *testing.T, frames []*schema.Frame) {
+	t.Helper()
+	for i, f := range frames {
+		if err := f.Validate(); err != nil {
+			t.Errorf("frame %d: %v", i, err)
+		}
+		if f.Epoch != frames[0].Epoch || f.Seq != uint64(i+1) {
+			t.Errorf("frame %d has epoch %d, seq %d, want %d and %d", i, f.Epoch, f.Seq, frames[0].Epoch, i+1)
+		}
+		if i > 0 && !f.Captured.After(frames[i-1].Captured) {
+			t.Errorf("frame %d captured %v, not after %v", i, f.Captured, frames[i-1].Captured)
+		}
+		if f.ContentType == schema.ContentJPEG {
+			checkJPEG(t, f)
+		}
+	}
+}
+
+func checkJPEG(t *testing.T, f *schema.Frame) image.Image {
+	t.Helper()
+	m, err := jpeg.Decode(bytes.NewReader(f.Data))
+	if err != nil {
+		t.Fatalf("seq %d: %v", f.Seq, err)
+	}
+	if b := m.Bounds(); b.Dx() != f.Width || b.Dy() != f.Height {
+		t.Errorf("seq %d: %dx%d, want %dx%d", f.Seq, f.Width, f.Height, b.Dx(), b.Dy())
+	}
+	return m
+}
+
+func TestReader_MadeUpCameraGivesItsRate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []int{10, 30} {
+		t.Run(strconv.Itoa(rate), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, config(fmt.Sprintf("lavfi:testsrc2=size=320x240:rate=%d", rate), camera.ModeJPEG), "")
+			frames := r.waitFrames(31, 30*time.Second)[:31]
+			checkFrames(t, frames)
+			for i, f := range frames {
+				if !f.HasPTS {
+					t.Errorf("frame %d has no PTS", i)
+				}
+				if i == 0 {
+					continue
+				}
+				if d := f.Captured.Sub(frames[i-1].Captured); d < 60*time.Millisecond || d > 140*time.Millisecond {
+					t.Errorf("frame %d captured %v after the one before, want about 100 ms", i, d)
+				}
+			}
+			if span := frames[30].Captured.Sub(frames[0].Captured); span < 2910*time.Millisecond || span > 3090*time.Millisecond {
+				t.Errorf("30 pictures in %v, want 3 s and 3 %%", span)
+			}
+			if d := time.Since(frames[len(frames)-1].Captured); d < 0 || d > 2*time.Second {
+				t.Errorf("the last frame was captured %v ago", d)
+			}
+			up := r.waitState(schema.CameraUp, 1, time.Second)
+			if up[0].Epoch != frames[0].Epoch || len(r.all(schema.CameraStarting)) != 1 {
+				t.Errorf("up in epoch %d, want %d, after one start", up[0].Epoch, frames[0].Epoch)
+			}
+		})
+	}
+}
+
+func TestReader_FileIsPlayedAtItsPaceOverAndOver(t *testing.T) {
+	t.Parallel()
+	path := clip(t, "a.mp4", "testsrc2=size=320x240:rate=10:duration=1")
+	for _, mode := range []camera.Mode{camera.ModeJPEG, camera.ModeKeyframes, camera.ModeCopy} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, config("file:"+path, mode), "")
+			n := 25
+			if mode == camera.ModeKeyframes {
+				n = 3
+			}
+			frames := r.waitFrames(n, 30*time.Second)
+			checkFrames(t, frames)
+			for i, f := range frames[1:] {
+				if f.PTS <= frames[i].PTS {
+					t.Errorf("seq %d has PTS %d, not above %d", f.Seq, f.PTS, frames[i].PTS)
+				}
+			}
+			span, want := frames[n-1].Captured.Sub(frames[0].Captured), time.Duration(n-1)*100*time.Millisecond
+			if mode == camera.ModeKeyframes {
+				want *= 10
+			}
+			if span < want*8/10 || span > want*12/10 {
+				t.Errorf("%d pictures in %v, want %v", n, span, want)
+			}
+			if mode == camera.ModeCopy {
+				if f := frames[0]; f.ContentType != schema.ContentH264 || !f.Keyframe || f.Width != 320 || f.Height != 240 || frames[1].Keyframe {
+					t.Errorf("the first frame is %s, key %v, %dx%d, the second key %v", f.ContentType, f.Keyframe, f.Width, f.Height, frames[1].Keyframe)
+				}
+			}
+		})
+	}
+}
+
+func TestReader_StallIsReportedAndEnded(t *testing.T) {
+	t.Parallel()
+	c := config("rtsp://127.0.0.1:1/none", camera.ModeJPEG)
+	c.StallTimeout = 400 * time.Millisecond
+	r := start(t, c, script(t, "cat a.nut; exec sleep 1000", map[string][]byte{"a.nut": recorded(t, 3)}))
+	checkStalled(t, r)
+	if n := len(r.waitFrames(6, 10*time.Second)); n != 6 {
+		t.Errorf("%d frames, want 3 in each epoch", n)
+	}
+}
+
+func TestReader_StoppedFFmpegIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := config("lavfi:testsrc2=size=160x120:rate=10", camera.ModeJPEG)
+	c.StallTimeout = 500 * time.Millisecond
+	r := start(t, c, "")
+	r.waitFrames(3, 20*time.Second)
+	if err := syscall.Kill(r.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	checkStalled(t, r)
+	epoch := r.all(schema.CameraUp)[1].Epoch
+	harness.WaitFor(t, 20*time.Second, "frames of the new epoch", func() bool {
+		frames := r.framesNow()
+		return frames[len(frames)-1].Epoch == epoch
+	})
+}
+
+// checkStalled holds the course of a stall: up, stalled, backoff, starting with a higher epoch, up.
+func checkStalled(t *testing.T, r *running) {
+	t.Helper()
+	r.waitState(schema.CameraUp, 2, 30*time.Second)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var course []schema.CameraState
+	for _, s := range r.states {
+		course = append(course, s.State)
+	}
+	want := []schema.CameraState{schema.CameraStarting, schema.CameraUp, schema.CameraStalled, schema.CameraBackoff, schema.CameraStarting, schema.CameraUp}
+	if !slices.Equal(course[:len(want)], want) {
+		t.Fatalf("states %v, want %v", course, want)
+	}
+	for _, s := range r.states[2:4] {
+		if s.Fault != camera.FaultStall || s.Err == nil || !strings.Contains(s.Err.Error(), "no picture for") || s.Faults != 1 || s.Epoch != r.states[0].Epoch {
+			t.Errorf("%s with %+v", s.State, s)
+		}
+	}
+	if r.states[4].Epoch <= r.states[0].Epoch {
+		t.Errorf("epoch %d, not above %d", r.states[4].Epoch, r.states[0].Epoch)
+	}
+}
+
+func TestReader_FloodOnStderrHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	flood := `head -c 30000000 /dev/zero | tr '\0' 'x' >&2; yes "a warning" | head -n 1000000 >&2; cat a.nut; head -c 3000000 /dev/zero >&2; echo last words >&2`
+	r := start(t, config("rtsp://127.0.0.1:1/none", camera.ModeJPEG), script(t, flood, map[string][]byte{"a.nut": recorded(t, 3)}))
+	checkFrames(t, r.waitFrames(3, 20*time.Second)[:3])
+	s := r.waitState(schema.CameraBackoff, 1, 20*time.Second)[0]
+	if text := s.Err.Error(); s.Fault != camera.FaultEnded || len(text) > 8<<10 || !strings.HasSuffix(text, "last words") {
+		t.Errorf("%s with an error of %d bytes, %.200s, want the end of it", s.Fault, len(text), text)
+	}
+}
+
+func TestReader_FFmpegThatWillNotEndIsKilled(t *testing.T) {
+	t.Parallel()
+	r := start(t, config("rtsp://127.0.0.1:1/none", camera.ModeJPEG),
+		script(t, "trap '' TERM; (trap '' TERM; while :; do sleep 0.1; done) & cat a.nut; while :; do sleep 0.1; done", map[string][]byte{"a.nut": recorded(t, 3)}))
+	r.waitFrames(3, 20*time.Second)
+	began := time.Now()
+	r.stop()
+	if d := time.Since(began); d < 900*time.Millisecond || d > 2*time.Second {
+		t.Errorf("ended after %v, want about a second", d)
+	}
+}
+
+func TestReader_StopIsPrompt(t *testing.T) {
+	t.Parallel()
+	r := start(t, config("lavfi:testsrc2=size=160x120:rate=10", camera.ModeJPEG), "")
+	r.waitFrames(3, 20*time.Second)
+	began := time.Now()
+	r.stop()
+	if d := time.Since(began); d > 900*time.Millisecond {
+		t.Errorf("ended after %v", d)
+	}
+	if got := r.rejections(); len(got) > 0 {
+		t.Errorf("a stop refused pictures: %v", got)
+	}
+}
+
+func TestReader_FailingStartsBackOff(t *testing.T) {
+	t.Parallel()
+	r := start(t, config("rtsp://127.0.0.1:1/none", camera.ModeJPEG), script(t, `echo "rtsp://cam: Connection refused" >&2; exit 1`, nil))
+	states := r.waitState(schema.CameraBackoff, 2, 20*time.Second)
+	for i, s := range states[:2] {
+		want := time.Duration(i+1) * time.Second
+		if s.Fault != camera.FaultRefused || s.Pause < want*3/4 || s.Pause > want*5/4 || s.Faults != i+1 {
+			t.Errorf("fault %d: %+v, want %s and a pause of about %v", i+1, s, camera.FaultRefused, want)
+		}
+	}
+	starts := r.all(schema.CameraStarting)
+	if starts[1].Epoch <= starts[0].Epoch {
+		t.Errorf("epochs %d, %d do not grow", starts[0].Epoch, starts[1].Epoch)
+	}
+}
+
+func TestReader_FaultsAreNamed(t *testing.T) {
+	t.Parallel()
+	refusing := fmt.Sprintf("rtsp://127.0.0.1:%d/stream", harness.FreePort(t))
+	sound := filepath.Join(t.TempDir(), "a.wav")
+	run(t, "-f", "lavfi", "-i", "sine=duration=0.1", sound)
+	mpeg4 := filepath.Join(t.TempDir(), "a.avi")
+	run(t, "-f", "lavfi", "-i", "testsrc2=size=64x48:duration=1", "-c:v", "mpeg4", mpeg4)
+	text := filepath.Join(t.TempDir(), "a.mp4")
+	if err := os.WriteFile(text, []byte("no video\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	killed := script(t, "cat a.nut; kill -9 $$", map[string][]byte{"a.nut": recorded(t, 3)})
+	for name, c := range map[string]struct {
+		url    string
+		mode   camera.Mode
+		ffmpeg string
+		want   camera.Fault
+		text   string
+	}{
+		"refused":      {refusing, camera.ModeJPEG, "", camera.FaultRefused, "Connection refused"},
+		"no file":      {"file:/nowhere/a.mp4", camera.ModeCopy, "", camera.FaultNotFound, "No such file"},
+		"no video":     {"file:" + text, camera.ModeJPEG, "", camera.FaultBadData, "Invalid data"},
+		"sound alone":  {"file:" + sound, camera.ModeJPEG, "", camera.FaultBadData, "matches no streams"},
+		"copy mpeg4":   {"file:" + mpeg4, camera.ModeCopy, "", camera.FaultBadData, `needs H.264, H.265 or MJPEG; the camera sends "FMP4"`},
+		"no ffmpeg":    {"file:" + text, camera.ModeJPEG, "/nowhere/ffmpeg", camera.FaultProcess, "/nowhere/ffmpeg"},
+		"killed":       {"file:" + text, camera.ModeJPEG, killed, camera.FaultProcess, "killed"},
+		"silent exit":  {"file:" + text, camera.ModeJPEG, script(t, "exit 3", nil), camera.FaultProcess, "exit status 3"},
+		"silent end":   {"file:" + text, camera.ModeJPEG, script(t, "exit 0", nil), camera.FaultEnded, "ended the stream"},
+		"wrong option": {"file:" + text, camera.ModeJPEG, script(t, `exec ffmpeg -nonsense "$@"`, nil), camera.FaultBadData, "nonsense"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, config(c.url, c.mode), c.ffmpeg)
+			s := r.waitState(schema.CameraBackoff, 1, 20*time.Second)[0]
+			if s.Fault != c.want || !strings.Contains(s.Err.Error(), c.text) {
+				t.Errorf("%s: %v, want %s with %q", s.Fault, s.Err, c.want, c.text)
+			}
+		})
+	}
+}
+
+func TestReader_ForeignAndTornAreCountedAndSkipped(t *testing.T) {
+	t.Parallel()
+	wrapped := script(t, `echo "hello from a wrapper"; exec ffmpeg "$@"`, nil)
+	r := start(t, config("lavfi:testsrc2=size=160x120:rate=10", camera.ModeJPEG), wrapped)
+	checkFrames(t, r.waitFrames(3, 20*time.Second))
+	got := r.rejections()
+	if len(got) != 1 || got[0].reason != camera.RejectForeign || got[0].seq != 0 || got[0].detail != "21 foreign bytes" {
+		t.Errorf("refused %+v, want 21 foreign bytes before the first picture", got)
+	}
+
+	whole := recorded(t, 3)
+	cut := start(t, config("rtsp://127.0.0.1:1/none", camera.ModeJPEG), script(t, "cat a.nut; exec sleep 1000", map[string][]byte{"a.nut": whole[:len(whole)-100]}))
+	cut.waitFrames(2, 20*time.Second)
+	if err := syscall.Kill(cut.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	cut.waitState(schema.CameraBackoff, 1, 20*time.Second)
+	if got := cut.rejections(); len(got) != 1 || got[0].reason != camera.RejectTorn || got[0].seq != 3 {
+		t.Errorf("refused %+v, want picture 3 as torn", got)
+	}
+}
+
+func TestReader_OverCapUsesUpItsNumber(t *testing.T) {
+	t.Parallel()
+	c := config("lavfi:testsrc2=size=320x240:rate=10", camera.ModeJPEG)
+	c.MaxFrame = 1000
+	r := start(t, c, "")
+	harness.WaitFor(t, 20*time.Second, "refused pictures", func() bool { return len(r.rejections()) >= 3 })
+	for i, got := range r.rejections() {
+		if got.reason != camera.RejectOverCap || got.seq != uint64(i+1) || !strings.Contains(got.detail, "where max_frame allows 1000") {
+			t.Errorf("refused %+v, want number %d over the cap", got, i+1)
+		}
+	}
+	if n := len(r.framesNow()); n > 0 {
+		t.Errorf("%d frames over the cap", n)
+	}
+}
+
+// live serves what serve writes as a camera over HTTP, to those who know the password.
+func live(t *testing.T, user, password string, serve func(w http.ResponseWriter, r *http.Request, connection int)) string {
+	t.Helper()
+	var mu sync.Mutex
+	n := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, p, ok := r.BasicAuth(); user != "" && (!ok || u != user || p != password) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="camera"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		mu.Lock()
+		n++
+		connection := n
+		mu.Unlock()
+		serve(w, r, connection)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/live.ts"
+}
+
+// play sends a file at a pace of its packets until the client goes.
+func play(w http.ResponseWriter, r *http.Request, b []byte, length time.Duration) {
+	const step = 20 * time.Millisecond
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	piece := max(1, int(float64(len(b))*float64(step)/float64(length)))
+	for len(b) > 0 {
+		n := min(piece, len(b))
+		if _, err := w.Write(b[:n]); err != nil {
+			return
+		}
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		b = b[n:]
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestReader_CredentialsReachTheCameraAndNothingElse(t *testing.T) {
+	t.Parallel()
+	const user, password = "view er", "p@ss:w/rd#%?&+ é'"
+	ts := readFile(t, clip(t, "a.ts", "testsrc2=size=160x120:rate=10:duration=20"))
+	url := live(t, user, password, func(w http.ResponseWriter, r *http.Request, _ int) { play(w, r, ts, 20*time.Second) })
+	for _, mode := range []camera.Mode{camera.ModeJPEG, camera.ModeCopy} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			c := config(url, mode)
+			c.Username, c.Password = user, password
+			r := start(t, c, "")
+			frames := r.waitFrames(5, 30*time.Second)
+			checkFrames(t, frames)
+			for _, f := range frames {
+				if d := time.Since(f.Captured); d < 0 || d > 20*time.Second || f.HasPTS != (mode == camera.ModeCopy) {
+					t.Errorf("seq %d captured %v ago, PTS %v", f.Seq, d, f.HasPTS)
+				}
+			}
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", r.PID()))
+			if err != nil || bytes.Contains(b, []byte("view")) || bytes.Contains(b, []byte("p@ss")) || bytes.Contains(b, []byte("p%40ss")) {
+				t.Errorf("command line %q, %v", b, err)
+			}
+		})
+	}
+	c := config(url, camera.ModeJPEG)
+	c.Username, c.Password = user, "wr@ng secret"
+	s := start(t, c, "").waitState(schema.CameraBackoff, 1, 20*time.Second)[0]
+	checkNoSecret(t, s, "wr@ng secret", "wr%40ng%20secret", "view")
+	if s.Fault != camera.FaultUnauthorised || s.Pause < 10*time.Second {
+		t.Errorf("%s, a pause of %v, %v", s.Fault, s.Pause, s.Err)
+	}
+}
+
+func checkNoSecret(t *testing.T, s camera.State, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		if strings.Contains(s.Err.Error(), secret) {
+			t.Errorf("%q is in the error %q", secret, s.Err)
+		}
+	}
+}
+
+func TestReader_RTSPCameraSeesUserAndPassword(t *testing.T) {
+	t.Parallel()
+	const user, password = "viewer", "p@ss:w/rd#%?&+ é'"
+	got := make(chan string, 100)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			served.Go(func() { challenge(c, got) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); served.Wait() })
+	conf := config("rtsp://"+l.Addr().String()+"/stream", camera.ModeJPEG)
+	conf.Username, conf.Password = user, password
+	r := start(t, conf, "")
+	s := r.waitState(schema.CameraBackoff, 1, 20*time.Second)[0]
+	if s.Fault != camera.FaultUnauthorised {
+		t.Errorf("%s: %v, want %s", s.Fault, s.Err, camera.FaultUnauthorised)
+	}
+	checkNoSecret(t, s, user, password, "p%40ss")
+	select {
+	case auth := <-got:
+		b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(auth, "Basic "))
+		if err != nil || string(b) != user+":"+password {
+			t.Errorf("the camera was given %q, %v", b, err)
+		}
+	default:
+		t.Error("the camera was given no credentials")
+	}
+}
+
+// challenge answers every RTSP request with 401 and passes on the credentials it is given.
+func challenge(c net.Conn, got chan<- string) {
+	defer c.Close()
+	buf := make([]byte, 0, 4096)
+	for {
+		b := make([]byte, 4096)
+		n, err := c.Read(b)
+		if err != nil {
+			return
+		}
+		if buf = append(buf, b[:n]...); !bytes.Contains(buf, []byte("\r\n\r\n")) {
+			continue
+		}
+		seq := ""
+		for _, line := range strings.Split(string(buf), "\r\n") {
+			if v, ok := strings.CutPrefix(line, "CSeq: "); ok {
+				seq = v
+			}
+			if v, ok := strings.CutPrefix(line, "Authorization: "); ok {
+				select {
+				case got <- v:
+				default:
+				}
+			}
+		}
+		buf = buf[:0]
+		if _, err := fmt.Fprintf(c, "RTSP/1.0 401 Unauthorized\r\nCSeq: %s\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\r\n", seq); err != nil {
+			return
+		}
+	}
+}
+
+// pictures sends JPEG pictures as cameras do over HTTP, ten a second, the one for each number.
+func pictures(w http.ResponseWriter, r *http.Request, picture func(n int) []byte) {
+	w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		b := picture(n)
+		if _, err := fmt.Fprintf(w, "--picture\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n", len(b), b); err != nil {
+			return
+		}
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func TestReader_NewPictureSizeArrivesAsItIs(t *testing.T) {
+	t.Parallel()
+	var small, large bytes.Buffer
+	for size, b := range map[image.Point]*bytes.Buffer{{X: 160, Y: 120}: &small, {X: 322, Y: 242}: &large} {
+		m := image.NewGray(image.Rectangle{Max: size})
+		for i := range m.Pix {
+			m.Pix[i] = byte(size.X) // tells a picture apart from one that was scaled
+		}
+		if err := jpeg.Encode(b, m, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for mode, epochs := range map[camera.Mode]int{camera.ModeJPEG: 2, camera.ModeKeyframes: 2, camera.ModeCopy: 1} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			url := live(t, "", "", func(w http.ResponseWriter, r *http.Request, connection int) {
+				pictures(w, r, func(n int) []byte {
+					if connection == 1 && n < 20 {
+						return small.Bytes()
+					}
+					return large.Bytes()
+				})
+			})
+			r := start(t, config(url, mode), "")
+			harness.WaitFor(t, 30*time.Second, "frames of both sizes", func() bool {
+				frames := r.framesNow()
+				return len(frames) > 5 && frames[0].Width == 160 && frames[len(frames)-1].Width == 322
+			})
+			for _, f := range r.framesNow() {
+				want := [2]int{160, 120}
+				if shade, _, _, _ := checkJPEG(t, f).At(8, 8).RGBA(); shade>>8 < 120 {
+					want = [2]int{322, 242}
+				}
+				if got := [2]int{f.Width, f.Height}; got != want {
+					t.Errorf("epoch %d, seq %d is %v, want %v", f.Epoch, f.Seq, got, want)
+				}
+			}
+			s := r.all(schema.CameraBackoff)
+			if len(s) != epochs-1 || epochs == 2 && (s[0].Fault != camera.FaultChanged || s[0].Pause > 200*time.Millisecond) {
+				t.Errorf("faults %+v, want %s %d times", s, camera.FaultChanged, epochs-1)
+			}
+		})
+	}
+}
+
+func TestReader_PicturesThatComeTogetherAreNoFault(t *testing.T) {
+	t.Parallel()
+	picture := harness.GenerateJPEG(t, 160, 120, 60, 1)
+	url := live(t, "", "", func(w http.ResponseWriter, r *http.Request, _ int) {
+		pictures(w, r, func(n int) []byte {
+			if n%5 != 0 {
+				return picture
+			}
+			return bytes.Join([][]byte{picture, picture}, []byte("\r\n--picture\r\nContent-Type: image/jpeg\r\n\r\n"))
+		})
+	})
+	r := start(t, config(url, camera.ModeKeyframes), "")
+	checkFrames(t, r.waitFrames(20, 20*time.Second))
+	if s := r.all(schema.CameraBackoff); len(s) > 0 {
+		t.Errorf("faults %+v", s)
+	}
+}
+
+func TestFindFFmpeg_NamesWhatIsMissing(t *testing.T) {
+	for name, path := range map[string]string{
+		"missing": "/nowhere/ffmpeg",
+		"broken":  script(t, "exit 1", nil),
+		"no exec": filepath.Join(t.TempDir(), "none"),
+	} {
+		if _, err := camera.FindFFmpeg(t.Context(), path); !errors.Is(err, camera.ErrNoFFmpeg) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, want %v with %s", name, err, camera.ErrNoFFmpeg, path)
+		}
+	}
+	f, err := camera.FindFFmpeg(t.Context(), "ffmpeg")
+	if err != nil || f.Version == "" || !filepath.IsAbs(f.Path) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
