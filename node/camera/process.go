@@ -1,8 +1,10 @@
 package camera
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -25,11 +27,10 @@ type process struct {
 
 // startProcess starts FFmpeg. hide are texts that its messages must not show; notice is called for each line it writes to stderr.
 func startProcess(path string, args []string, stdin string, hide []string, notice func(line string)) (*process, error) {
-	p := &process{cmd: exec.Command(path, args...), stderr: &tail{hide: hide, notice: notice}}
+	p := &process{cmd: exec.Command(path, args...)}
 	// The kernel ends FFmpeg when the thread that started it ends, which for Go's threads means when the node ends, however that
 	// comes: Go keeps its threads, and nothing here ends a goroutine that is locked to one.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p.cmd.Stderr = p.stderr
 	if stdin != "" {
 		p.cmd.Stdin = strings.NewReader(stdin)
 	}
@@ -37,9 +38,17 @@ func startProcess(path string, args []string, stdin string, hide []string, notic
 	if p.stdout, err = p.cmd.StdoutPipe(); err != nil {
 		return nil, fmt.Errorf("making a pipe for ffmpeg: %w", err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting ffmpeg: %w", err)
+	stderr, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe for ffmpeg: %w", errors.Join(err, p.stdout.Close()))
 	}
+	p.cmd.Stderr = w
+	err = p.cmd.Start()
+	_ = w.Close() // FFmpeg has its own
+	if err != nil {
+		return nil, fmt.Errorf("starting ffmpeg: %w", errors.Join(err, stderr.Close()))
+	}
+	p.stderr = newTail(stderr, hide, notice)
 	return p, nil
 }
 
@@ -62,66 +71,7 @@ func (p *process) signal(s syscall.Signal) {
 func (p *process) wait() error {
 	p.stop()
 	err := p.cmd.Wait()
+	p.stderr.wait()
 	p.killer.Stop()
 	return err
-}
-
-// tailBytes is how much of FFmpeg's last messages is kept.
-const tailBytes = 2 << 10
-
-// tail keeps the end of what FFmpeg writes to stderr, with secrets blotted out line by line.
-type tail struct {
-	hide   []string
-	notice func(line string)
-
-	mu      sync.Mutex
-	partial []byte
-	lines   []string
-	size    int
-}
-
-// Write takes any amount and never fails, so that FFmpeg is never held up by its own messages.
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := len(b)
-	for len(b) > 0 {
-		i := strings.IndexAny(string(b[:min(len(b), tailBytes)]), "\r\n")
-		if i < 0 {
-			if len(t.partial) < tailBytes {
-				t.partial = append(t.partial, b[:min(len(b), tailBytes)]...)
-			}
-			b = b[min(len(b), tailBytes):]
-			continue
-		}
-		t.partial = append(t.partial, b[:i]...)
-		t.line(string(t.partial))
-		t.partial = t.partial[:0]
-		b = b[i+1:]
-	}
-	return n, nil
-}
-
-func (t *tail) line(s string) {
-	for _, h := range t.hide {
-		s = strings.ReplaceAll(s, h, "***")
-	}
-	s = strings.TrimSpace(s)
-	if s == "" {
-		return
-	}
-	if t.notice != nil {
-		t.notice(s)
-	}
-	t.lines = append(t.lines, s)
-	for t.size += len(s); t.size > tailBytes && len(t.lines) > 1; t.lines = t.lines[1:] {
-		t.size -= len(t.lines[0])
-	}
-}
-
-// String is the kept end, lines joined by "; ".
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.Join(t.lines, "; ")
 }

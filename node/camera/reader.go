@@ -137,7 +137,7 @@ func (s *session) run(ctx context.Context) error {
 	stopWith := context.AfterFunc(ctx, proc.stop)
 	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(errStalled) })
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
-	err = s.read(ctx, watchdog)
+	err = s.read(ctx, proc.stderr, watchdog)
 	watchdog.Stop()
 	stopWith()
 	exit := proc.wait()
@@ -168,7 +168,7 @@ func (s *session) stallAfter() time.Duration {
 }
 
 // read takes pictures until FFmpeg's output ends. Every picture moves the watchdog on that is good, or too large but alive.
-func (s *session) read(ctx context.Context, watchdog *time.Timer) error {
+func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) error {
 	for {
 		p, err := s.demux.next()
 		if err != nil {
@@ -182,7 +182,7 @@ func (s *session) read(ctx context.Context, watchdog *time.Timer) error {
 			return fmt.Errorf("reading from ffmpeg: %w", err)
 		}
 		s.seq++
-		if errors.Is(context.Cause(ctx), errChanged) {
+		if stderr.sync(); errors.Is(context.Cause(ctx), errChanged) {
 			// FFmpeg scales these to the size of those before. Its notice comes ahead of the first of them.
 			s.reject(RejectChanged, errChanged.Error())
 			continue
