@@ -64,7 +64,7 @@ func (s *session) run(ctx context.Context) error {
 	err := w.sink.Connect(connecting)
 	cancel()
 	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+		return err
 	}
 	live, end := context.WithCancelCause(ctx)
 	s.end = end

@@ -35,3 +35,12 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.horizon)
 	return m
 }
+
+// start makes a camera's counters visible at zero, so that their first step shows.
+func (m *metrics) start(id string) {
+	m.lost.WithLabelValues(id)
+	m.up.WithLabelValues(id)
+	for _, reason := range []string{dropQueueFull, dropShutdown} {
+		m.dropped.WithLabelValues(id, reason)
+	}
+}

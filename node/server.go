@@ -60,16 +60,6 @@ func (s *Server) Err() error {
 	return s.err
 }
 
-// ClientURL is where clients outside the process connect, "" where none can.
-func (s *Server) ClientURL() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.srv == nil || s.srv.Addr() == nil {
-		return ""
-	}
-	return s.srv.ClientURL()
-}
-
 // InProcessConn connects to the server that runs now, so that clients find the next one after a restart in place.
 func (s *Server) InProcessConn() (net.Conn, error) {
 	s.mu.Lock()
@@ -197,8 +187,16 @@ func (s *Server) start(ctx context.Context) error {
 		return err
 	}
 	s.setErr(nil)
-	s.log.Info("stream ready", "data_dir", s.config.DataDir, "took", time.Since(began).Round(time.Millisecond))
+	s.log.Info("stream ready", "data_dir", s.config.DataDir, "nats", clientURL(srv), "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// clientURL is where clients outside the process connect.
+func clientURL(srv *server.Server) string {
+	if srv.Addr() == nil {
+		return "in-process only"
+	}
+	return srv.ClientURL()
 }
 
 func (s *Server) setup(ctx context.Context) error {

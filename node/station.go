@@ -56,6 +56,7 @@ const rejectPeriod = 10 * time.Second
 
 func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics) *station {
 	now := time.Now()
+	m.start(id)
 	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m,
 		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
 		status: schema.CameraStatus{State: schema.CameraDown, Since: now.UTC(), Node: node},

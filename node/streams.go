@@ -67,6 +67,9 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 	if c.Stream.Sync.Async {
 		frames.PersistMode = jetstream.AsyncPersistMode
 	}
+	if err := checkPersistMode(ctx, js, frames); err != nil {
+		return err
+	}
 	for _, s := range []jetstream.StreamConfig{
 		frames,
 		file(schema.StreamEvents, "What happened", eventBytes, eventAge, "events"),
@@ -87,6 +90,21 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 }
 
 const schemaVersion = "1"
+
+// checkPersistMode finds the one setting of a stream that JetStream cannot change.
+func checkPersistMode(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	old, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return streamError(want.Name, err)
+	}
+	if old.CachedInfo().Config.PersistMode != want.PersistMode {
+		return fmt.Errorf("stream.sync cannot change between async and the others while stream %s holds frames; change it back, or run on an empty data_dir", want.Name)
+	}
+	return nil
+}
 
 func streamError(name string, err error) error {
 	if errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {

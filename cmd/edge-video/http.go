@@ -14,6 +14,14 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
+// httpAddress is where HTTP is served, for people.
+func (a *app) httpAddress() string {
+	if a.http == nil {
+		return "none"
+	}
+	return a.http.Addr().String()
+}
+
 // serveHTTP serves until ctx ends.
 func (a *app) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()

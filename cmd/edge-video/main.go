@@ -37,7 +37,7 @@ type console struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], console{out: os.Stdout, err: os.Stderr})
-	stop()
+	stop() // not before: whoever signals twice, as timeout(1) does, must not cut the clean stop short
 	os.Exit(code)
 }
 

@@ -27,7 +27,7 @@ func (r *runCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	log.Info("edge-video", "version", programVersion(), "site", cfg.Site, "node", cfg.Node, "cameras", len(cfg.Cameras), "bridges", len(cfg.Bridges),
-		"nats", cfg.NATS.Listen, "http", cfg.HTTP.Listen)
+		"http", a.httpAddress())
 	if err := a.run(ctx); err != nil {
 		return err
 	}
