@@ -35,7 +35,7 @@ func (p *publisher) run() {
 	add := p.header
 	var items []bridge.Item
 	for {
-		items = p.window.Take(items)
+		items = p.Take(items)
 		if len(items) == 0 {
 			return
 		}

@@ -28,9 +28,9 @@ var (
 // session is one connection, from Connect to Close. A publisher takes frames from the queue, a confirmer answers them in the same
 // order, and a watcher listens to what else the broker says.
 type session struct {
+	*bridge.Window
 	*link
 	sink    *Sink
-	window  *bridge.Window
 	sent    chan published
 	closed  chan *amqp.Error // gets the channel's or connection's end
 	running sync.WaitGroup
@@ -46,7 +46,7 @@ type published struct {
 }
 
 func start(sink *Sink, l *link) *session {
-	s := &session{link: l, sink: sink, window: bridge.NewWindow(windowFrames, windowBytes), sent: make(chan published, windowFrames)}
+	s := &session{link: l, sink: sink, Window: bridge.NewWindow(windowFrames, windowBytes), sent: make(chan published, windowFrames)}
 	s.closed = l.ch.NotifyClose(make(chan *amqp.Error, 1))
 	returns := l.ch.NotifyReturn(make(chan amqp.Return, windowFrames))
 	blocked := l.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
@@ -68,9 +68,9 @@ func (s *session) fail(cause error) {
 	s.raw.Close()
 }
 
-// leave closes the connection: in an orderly way when nothing is on its way, at once otherwise.
-func (s *session) leave() {
-	if s.window.Idle() {
+// GiveUp closes the connection: in an orderly way when nothing is on its way, at once otherwise.
+func (s *session) GiveUp() {
+	if s.Idle() {
 		limit := time.AfterFunc(goodbye, func() { s.raw.Close() })
 		_ = s.conn.Close() // it is closed afterwards, whatever the error
 		limit.Stop()
@@ -78,10 +78,10 @@ func (s *session) leave() {
 	s.fail(errGivenUp)
 }
 
-// end waits until every frame is answered. The connection has been closed, and nobody sends any more.
-func (s *session) end() {
-	s.leave()
-	s.window.Close()
+// End waits until every frame is answered. The connection has been closed, and nobody sends any more.
+func (s *session) End() {
+	s.GiveUp()
+	s.Window.Close()
 	s.running.Wait()
 }
 
@@ -125,7 +125,7 @@ func (s *session) confirm() {
 		if errors.Is(err, bridge.ErrNotConnected) {
 			lost = err
 		}
-		s.window.Answer(p.Item, err)
+		s.Answer(p.Item, err)
 	}
 }
 

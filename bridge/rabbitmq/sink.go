@@ -4,25 +4,21 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edge-video/edge-video/bridge"
-	"github.com/edge-video/edge-video/schema"
 )
 
 // Sink publishes frames to RabbitMQ. It is a [bridge.Sink].
 type Sink struct {
+	bridge.Current
 	cfg        Config
 	unroutable *unroutable
 
 	// maxBody is the largest message the broker takes, as far as the last connection found out; 0 is not known.
 	maxBody atomic.Int64
-
-	mu      sync.RWMutex // held for reading by Send, so that Close can wait for it
-	session *session     // nil while not connected
 }
 
 var _ bridge.Sink = (*Sink)(nil)
@@ -50,36 +46,6 @@ func (s *Sink) Connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connecting to rabbitmq: %w", err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.session = start(s, l)
-	return nil
-}
-
-// Send hands over one frame; see [bridge.Sink].
-func (s *Sink) Send(ctx context.Context, f *schema.Frame, done func(error)) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.session == nil {
-		done(bridge.ErrNotConnected)
-		return
-	}
-	s.session.window.Push(ctx, bridge.Item{Frame: f, Done: done})
-}
-
-// Close gives up the connection; see [bridge.Sink].
-func (s *Sink) Close() error {
-	s.mu.RLock()
-	if s.session != nil {
-		s.session.leave() // makes room for a Send that waits
-	}
-	s.mu.RUnlock()
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.session != nil {
-		s.session.end()
-		s.session = nil
-	}
+	s.Set(start(s, l))
 	return nil
 }

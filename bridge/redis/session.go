@@ -24,11 +24,11 @@ var errGivenUp = errors.New("the connection was closed")
 
 // session is one connection, from Connect to Close.
 type session struct {
+	*bridge.Window
 	cfg     *Config
 	conn    net.Conn // the client's, kept to give it up at once
 	client  *redis.Client
 	sticky  *redis.Conn
-	window  *bridge.Window
 	closing atomic.Bool
 	ended   chan struct{}
 
@@ -37,13 +37,13 @@ type session struct {
 
 // start makes a session of a fresh connection.
 func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*session, error) {
-	s := &session{cfg: cfg, conn: conn, window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{})}
+	s := &session{cfg: cfg, conn: conn, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{})}
 	own := *o
 	// The client is given the one connection there is: when that is lost the session is over.
 	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
 	s.client = redis.NewClient(&own)
 	s.sticky = s.client.Conn()
-	stop := context.AfterFunc(ctx, s.giveUp)
+	stop := context.AfterFunc(ctx, s.GiveUp)
 	err := s.sticky.Ping(ctx).Err()
 	if !stop() {
 		err = context.Cause(ctx)
@@ -56,16 +56,16 @@ func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*
 	return s, nil
 }
 
-// giveUp ends whatever waits for the server.
-func (s *session) giveUp() {
+// GiveUp ends whatever waits for the server.
+func (s *session) GiveUp() {
 	s.closing.Store(true)
 	s.conn.Close()
 }
 
-// end waits until every frame is answered. The session has been given up, and nobody sends any more.
-func (s *session) end() {
-	s.giveUp()
-	s.window.Close()
+// End waits until every frame is answered. The session has been given up, and nobody sends any more.
+func (s *session) End() {
+	s.GiveUp()
+	s.Window.Close()
 	<-s.ended
 	s.shut()
 }
@@ -82,7 +82,7 @@ func (s *session) run() {
 	defer close(s.ended)
 	var items []bridge.Item
 	for {
-		items = s.window.Take(items)
+		items = s.Take(items)
 		if len(items) == 0 {
 			return
 		}
@@ -131,7 +131,7 @@ func (s *session) flush(items []bridge.Item) {
 		if errors.Is(err, bridge.ErrNotConnected) {
 			s.lost = err
 		}
-		s.window.Answer(it, err)
+		s.Answer(it, err)
 	}
 }
 

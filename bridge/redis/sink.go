@@ -6,22 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/edge-video/edge-video/bridge"
-	"github.com/edge-video/edge-video/schema"
 )
 
 // Sink stores frames in Redis. It is a [bridge.Sink].
 type Sink struct {
+	bridge.Current
 	cfg     Config
 	options *redis.Options
-
-	mu      sync.RWMutex // held for reading by Send, so that Close can wait for it
-	session *session     // nil while not connected
 }
 
 var _ bridge.Sink = (*Sink)(nil)
@@ -51,9 +47,7 @@ func (s *Sink) Connect(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("connecting to redis at %s: %w", s.options.Addr, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.session = started
+	s.Set(started)
 	return nil
 }
 
@@ -71,32 +65,4 @@ func (s *Sink) dial(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("tls with %s: %w", s.options.Addr, err)
 	}
 	return secure, nil
-}
-
-// Send hands over one frame; see [bridge.Sink].
-func (s *Sink) Send(ctx context.Context, f *schema.Frame, done func(error)) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.session == nil {
-		done(bridge.ErrNotConnected)
-		return
-	}
-	s.session.window.Push(ctx, bridge.Item{Frame: f, Done: done})
-}
-
-// Close gives up the connection; see [bridge.Sink].
-func (s *Sink) Close() error {
-	s.mu.RLock()
-	if s.session != nil {
-		s.session.giveUp() // makes room for a Send that waits
-	}
-	s.mu.RUnlock()
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.session != nil {
-		s.session.end()
-		s.session = nil
-	}
-	return nil
 }
