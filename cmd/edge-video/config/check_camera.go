@@ -55,6 +55,8 @@ func (k *checker) cameraURL(path string, cam Camera) {
 		k.cameraHost(path, scheme, cam)
 	case rest == "":
 		k.fail(path, fmt.Sprintf("%q names nothing after the colon", cam.URL), "write it as in file:/path/clip.mp4, v4l2:/dev/video0 or lavfi:testsrc2")
+	case scheme == "lavfi" && cam.Mode == ModeCopy:
+		k.fail(path, "a made-up camera has no encoding to copy", "write mode: jpeg for it")
 	case cam.Username != "":
 		k.fail(parent(path)+".username", "has no use with "+scheme, "remove it")
 	}

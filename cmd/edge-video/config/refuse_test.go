@@ -113,6 +113,7 @@ func refused() map[string][2]string {
 		"inherited fault is told": {"capture:\n  quality: 99\n" + cam("fps: 2"), "f.yaml:2: capture.quality: 99 is not from 2"},
 
 		// camera addresses
+		"copy of lavfi":       {"cameras:\n  - {id: a, mode: copy, url: 'lavfi:testsrc2'}", "f.yaml:2: cameras[0].url: a made-up camera has no encoding to copy; write mode: jpeg for it"},
 		"unknown scheme":      {"cameras:\n  - id: a\n    url: ftp://h/x", `f.yaml:3: cameras[0].url: "ftp://h/x" has no scheme that works here; begin with one of rtsp rtsps rtmp http https udp srt file v4l2 lavfi`},
 		"no scheme":           {"cameras:\n  - id: a\n    url: 10.0.0.5/x", `f.yaml:3: cameras[0].url: "***" has no scheme`},
 		"no slashes":          {"cameras:\n  - id: a\n    url: 'rtsp:10.0.0.5'", `f.yaml:3: cameras[0].url: "***" has no scheme`},

@@ -9,20 +9,20 @@ import (
 )
 
 func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
-	const lavfi = "\n    url: 'lavfi:testsrc2'\n"
+	const source = "\n    url: 'rtsp://h/x'\n"
 	for name, c := range map[string]struct {
 		text string
 		want []string // beginnings
 	}{
 		"empty": {"", []string{"f.yaml: cameras: no camera is configured", "f.yaml: bridges: no bridge is configured"}},
-		"keys of copy": {"cameras:\n  - id: a" + lavfi + "    mode: copy\n    fps: 3\n    quality: 3\n    width: 640\n    hwaccel: auto\n" + sink,
+		"keys of copy": {"cameras:\n  - id: a" + source + "    mode: copy\n    fps: 3\n    quality: 3\n    width: 640\n    hwaccel: auto\n" + sink,
 			[]string{"f.yaml:5: cameras[0].fps: has no effect in mode copy; remove it", "f.yaml:6: cameras[0].quality: ", "f.yaml:7: cameras[0].width: ",
 				"f.yaml:8: cameras[0].hwaccel: "}},
-		"keys of keyframes": {"cameras:\n  - id: a" + lavfi + "    mode: keyframes\n    fps: 3\n    quality: 3\n" + sink,
+		"keys of keyframes": {"cameras:\n  - id: a" + source + "    mode: keyframes\n    fps: 3\n    quality: 3\n" + sink,
 			[]string{"f.yaml:5: cameras[0].fps: has no effect in mode keyframes"}},
-		"keys of capture": {"capture:\n  mode: copy\n  fps: 5\n  quality: 3\ncameras:\n  - id: a" + lavfi + "  - id: b" + lavfi + "    mode: keyframes\n" + sink,
+		"keys of capture": {"capture:\n  mode: copy\n  fps: 5\n  quality: 3\ncameras:\n  - id: a" + source + "  - id: b" + source + "    mode: keyframes\n" + sink,
 			[]string{"f.yaml:3: capture.fps: has no effect in mode copy; remove it"}},
-		"keys of capture in use":     {"capture:\n  mode: copy\n  fps: 5\n  quality: 3\ncameras:\n  - id: a" + lavfi + "    mode: jpeg\n" + sink, nil},
+		"keys of capture in use":     {"capture:\n  mode: copy\n  fps: 5\n  quality: 3\ncameras:\n  - id: a" + source + "    mode: jpeg\n" + sink, nil},
 		"plain password":             {cam("username: u\npassword: x") + sink, []string{"f.yaml:5: cameras[0].password: stands in the file in plain text; write password_file"}},
 		"plain password in url":      {"cameras: [{id: a, url: 'rtsp://u:p@h'}]\n" + sink, []string{"f.yaml:1: cameras[0].url: holds user or password in plain text"}},
 		"plain password of a sink":   {oneCamera + strings.Replace(sink, "redis://h", "redis://u:p@h", 1), []string{"f.yaml:2: bridges[0].redis.url: holds user or password"}},
