@@ -28,6 +28,7 @@ func TestOutage_EveryStoredFrameArrivesInOrder(t *testing.T) {
 		return storedCount(t, js, "*") > 20 && caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
 	}
 	harness.WaitFor(t, 30*time.Second, "frames in both sinks", live)
+	goroutines := n.Metric("go_goroutines")
 
 	for _, o := range []struct {
 		name    string
@@ -70,6 +71,8 @@ func TestOutage_EveryStoredFrameArrivesInOrder(t *testing.T) {
 	if r := n.Readyz(); r.Status != 200 {
 		t.Errorf("readiness is %+v", r)
 	}
+	// No goroutine per frame, and none left by a lost connection; a few come and go with requests.
+	harness.WaitFor(t, 20*time.Second, "as many goroutines as before the outages", func() bool { return n.Metric("go_goroutines") <= goroutines+10 })
 	frames := stored(t, js)
 	harness.WaitFor(t, recovery, "the bridges to pass the frames that were read", func() bool {
 		return caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
