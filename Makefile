@@ -41,7 +41,7 @@ lint: ## gofmt, vet, staticcheck, errorlint
 fuzz: ## run every fuzz test for FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; done; done
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg; done; done
 
 deps: APT := $(APT_TEST)
 deps: deps-run bin/nats ## set up what tests need and this machine lacks (Debian, Ubuntu)

@@ -35,6 +35,7 @@ func kinds(codec *videoCodec, unit []byte) (all []nalKind) {
 }
 
 func TestAccessUnits_EveryKeyframeIsABeginning(t *testing.T) {
+	t.Parallel()
 	for name, path := range videoFiles(t) {
 		t.Run(name, func(t *testing.T) {
 			u, units, keys := videoOf(t, path)
@@ -80,6 +81,7 @@ func checkDecodes(t *testing.T, codec *videoCodec, units [][]byte) {
 }
 
 func TestAccessUnits_SetsComeBehindTheDelimiter(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]string{"h264": x264, "h265": x265} {
 		t.Run(name, func(t *testing.T) {
 			u, units, keys := videoOf(t, encoded(t, "a.ts", "testsrc2=size=320x242:rate=10:duration=1", options...))
@@ -122,6 +124,7 @@ func withoutSets(codec *videoCodec, unit []byte) (b []byte) {
 }
 
 func TestAccessUnits_NewSetsReplaceOld(t *testing.T) {
+	t.Parallel()
 	u, small, _ := videoOf(t, encoded(t, "a.ts", "testsrc2=size=320x242:rate=10:duration=1", x264...))
 	_, large, _ := videoOf(t, encoded(t, "a.ts", "testsrc2=size=640x482:rate=10:duration=1", x264...))
 	if _, _, err := u.convert(large[0], true); err != nil {
@@ -141,6 +144,7 @@ func TestAccessUnits_NewSetsReplaceOld(t *testing.T) {
 }
 
 func TestAccessUnits_ForeignIsRefused(t *testing.T) {
+	t.Parallel()
 	annexB, err := newAccessUnits(codecOf("H264"), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +178,7 @@ func TestAccessUnits_ForeignIsRefused(t *testing.T) {
 }
 
 func TestAccessUnits_CutConfigurationIsRefused(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]string{"h264": x264, "h265": x265} {
 		r := demux(nutOf(t, testConfig("file:"+encoded(t, "a.mp4", "testsrc2=size=64x48:duration=0.2", options...), ModeCopy)), 1<<20)
 		codec, b := codecOf(r.stream.fourcc), r.stream.extradata

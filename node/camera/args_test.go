@@ -20,6 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 const trickyPassword = "p@ss:w/rd#%?&+ é'"
 
 func TestArgs_AreTheGoldenCommandLines(t *testing.T) {
+	t.Parallel()
 	urls := []string{"rtsp://10.0.0.5:554/stream1", "rtsps://10.0.0.5/stream1", "rtmp://10.0.0.5/live/1", "http://10.0.0.5/video",
 		"https://10.0.0.5/video?x=1&y=2", "udp://239.0.0.1:5000", "srt://10.0.0.5:9000", "file:/media/a b.mp4", "v4l2:/dev/video0", "lavfi:testsrc2=size=640x360"}
 	var b strings.Builder
@@ -57,6 +58,7 @@ func TestArgs_AreTheGoldenCommandLines(t *testing.T) {
 }
 
 func TestArgs_HoldNoSecret(t *testing.T) {
+	t.Parallel()
 	for _, url := range []string{"rtsp://cam/1", "rtsps://cam/1", "rtmp://cam/1", "http://cam/1?a=b", "https://cam/1"} {
 		for _, mode := range []Mode{ModeJPEG, ModeKeyframes, ModeCopy} {
 			c := testConfig(url, mode)
@@ -77,6 +79,7 @@ func TestArgs_HoldNoSecret(t *testing.T) {
 
 // The names are read by FFmpeg itself, from a playlist in the form of Args.
 func TestArgs_FFmpegReadsQuotedNamesAsTheyAre(t *testing.T) {
+	t.Parallel()
 	clip := encoded(t, "a.ts", "testsrc2=size=64x48:rate=10:duration=0.5", x264...)
 	b, err := os.ReadFile(clip)
 	if err != nil {
@@ -101,6 +104,7 @@ func TestArgs_FFmpegReadsQuotedNamesAsTheyAre(t *testing.T) {
 
 // FFmpeg does the same with recorded pictures as with a camera's, without waiting for them.
 func TestPace_KeepsTheRateAskedFor(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		camera int
 		fps    float64
@@ -134,6 +138,7 @@ func TestPace_KeepsTheRateAskedFor(t *testing.T) {
 
 // A camera's own clock jitters, and its pictures may come in bursts after a pause.
 func TestPace_BearsJitterAndLetsNoBurstThrough(t *testing.T) {
+	t.Parallel()
 	count := func(t *testing.T, setpts string, fps float64) int {
 		out := ffmpegRun(t, "-f", "lavfi", "-i", "color=size=16x16:rate=10:duration=20", "-vf", "settb=1/1000,setpts='"+setpts+"',"+pace(fps, true),
 			"-fps_mode", "passthrough", "-f", "framecrc", "-")

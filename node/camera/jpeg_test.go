@@ -58,6 +58,7 @@ func inserted(picture []byte, segments ...[]byte) []byte {
 }
 
 func TestJPEG_SizeIsTheDecoders(t *testing.T) {
+	t.Parallel()
 	pictures := goPictures(t)
 	for name, args := range map[string][]string{
 		"ffmpeg":             {"-q:v", "5"},
@@ -90,6 +91,7 @@ func TestJPEG_SizeIsTheDecoders(t *testing.T) {
 }
 
 func TestJPEG_TornIsRefused(t *testing.T) {
+	t.Parallel()
 	small := harness.GenerateJPEG(t, 33, 17, 60, 1)
 	other := harness.GenerateJPEG(t, 16, 16, 60, 2)
 	scan := bytes.Index(small, []byte{0xFF, 0xDA})

@@ -13,19 +13,20 @@ import (
 
 // nutCases are FFmpeg outputs of every kind: small pictures, whose beginnings NUT may leave out, large ones, whose headers carry a
 // checksum, and time bases of the encoder and of the camera.
-func nutCases(t testing.TB) map[string][]byte {
+func nutCases(t testing.TB) map[string]func() []byte {
 	lavfi := func(size string, rate int) Config {
 		return testConfig(fmt.Sprintf("lavfi:testsrc2=size=%s:rate=%d:duration=2", size, rate), ModeJPEG)
 	}
 	noise := testConfig("lavfi:color=gray:size=1280x720:rate=10:duration=1,noise=alls=100:allf=t", ModeJPEG)
 	noise.Quality = 2
-	file := func(name, source string, options ...string) []byte {
-		return nutOf(t, testConfig("file:"+encoded(t, name, source, options...), ModeCopy))
+	made := func(c Config) func() []byte { return func() []byte { return nutOf(t, c) } }
+	file := func(name, source string, options ...string) func() []byte {
+		return func() []byte { return nutOf(t, testConfig("file:"+encoded(t, name, source, options...), ModeCopy)) }
 	}
-	return map[string][]byte{
-		"jpeg small":      nutOf(t, lavfi("64x48", 10)),
-		"jpeg":            nutOf(t, lavfi("640x360", 10)),
-		"jpeg large":      nutOf(t, noise),
+	return map[string]func() []byte{
+		"jpeg small":      made(lavfi("64x48", 10)),
+		"jpeg":            made(lavfi("640x360", 10)),
+		"jpeg large":      made(noise),
 		"h264 mp4":        file("a.mp4", "testsrc2=size=320x240:rate=10:duration=2", x264...),
 		"h264 ts":         file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", x264...),
 		"h264 ts bframes": file("a.ts", "testsrc2=size=320x240:rate=10:duration=2", "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "2"),
@@ -75,8 +76,10 @@ func (c *chunks) Read(b []byte) (int, error) {
 }
 
 func TestNUT_PacketsAreFFprobes(t *testing.T) {
-	for name, b := range nutCases(t) {
+	t.Parallel()
+	for name, made := range nutCases(t) {
 		t.Run(name, func(t *testing.T) {
+			b := made()
 			got := demux(b, 64<<20)
 			if !errors.Is(got.err, io.EOF) || got.foreign != 0 {
 				t.Errorf("ended with %v and %d foreign bytes, want EOF and none", got.err, got.foreign)
@@ -132,6 +135,7 @@ func (c *countingReader) Read(b []byte) (int, error) {
 }
 
 func TestNUT_ForeignBytesCostNothingBeyondTheNextSyncpoint(t *testing.T) {
+	t.Parallel()
 	c := testConfig("lavfi:testsrc2=size=320x240:rate=25:duration=2", ModeJPEG)
 	c.FPS = 25
 	b := nutOf(t, c)
@@ -227,6 +231,7 @@ func indexOf(packets []packet, p packet) int {
 }
 
 func TestNUT_CutAnywhereEnds(t *testing.T) {
+	t.Parallel()
 	b := nutOf(t, testConfig("lavfi:testsrc2=size=64x48:rate=10:duration=0.5", ModeJPEG))
 	whole := demux(b, 4<<20).packets
 	for n := range b {
@@ -243,10 +248,12 @@ func TestNUT_CutAnywhereEnds(t *testing.T) {
 }
 
 func TestNUT_OverCapIsSkippedAndTheNextIsRight(t *testing.T) {
+	t.Parallel()
 	cases := nutCases(t)
 	for name, most := range map[string]int{"h264 ts large": 100_000, "jpeg large": 1000, "h264 mp4": 5000} {
 		t.Run(name, func(t *testing.T) {
-			want, got := demux(cases[name], 64<<20).packets, demux(cases[name], most)
+			b := cases[name]()
+			want, got := demux(b, 64<<20).packets, demux(b, most)
 			if len(got.packets) != len(want) || !errors.Is(got.err, io.EOF) || got.foreign != 0 {
 				t.Fatalf("%d packets, %v, %d foreign bytes, want %d", len(got.packets), got.err, got.foreign, len(want))
 			}

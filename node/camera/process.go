@@ -57,8 +57,12 @@ func startProcess(path string, args []string, stdin string, hide []string, notic
 func (p *process) stop() {
 	p.stopOnce.Do(func() {
 		p.signal(syscall.SIGTERM)
-		p.killer = time.AfterFunc(stopGrace, func() { p.signal(syscall.SIGKILL) })
+		p.killLater()
 	})
+}
+
+func (p *process) killLater() {
+	p.killer = time.AfterFunc(stopGrace, func() { p.signal(syscall.SIGKILL) })
 }
 
 // signal reaches the whole group. Until wait has returned the group's number cannot belong to anyone else.
@@ -67,9 +71,10 @@ func (p *process) signal(s syscall.Signal) {
 	_ = syscall.Kill(-p.cmd.Process.Pid, s)
 }
 
-// wait ends what is left of FFmpeg and reaps it. It is called once, when the output has been read to its end.
+// wait reaps FFmpeg, and ends what is left of it after stopGrace. It is called once, when FFmpeg has been stopped or its output has
+// been read to its end, after which it ends by itself.
 func (p *process) wait() error {
-	p.stop()
+	p.stopOnce.Do(p.killLater)
 	err := p.cmd.Wait()
 	p.stderr.wait()
 	p.killer.Stop()

@@ -35,6 +35,7 @@ func videoOf(t testing.TB, path string) (u *accessUnits, units [][]byte, keys []
 }
 
 func TestSPS_SizeIsFFprobes(t *testing.T) {
+	t.Parallel()
 	h264 := func(more ...string) []string {
 		return append([]string{"-c:v", "libx264", "-preset", "ultrafast", "-frames:v", "2"}, more...)
 	}
