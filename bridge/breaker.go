@@ -67,12 +67,10 @@ func (b *breaker) failure(delivered bool) time.Duration {
 	b.failed++
 	b.circuit.RecordFailure()
 	pause := retryPause * time.Duration(b.failed)
+	most := retryPause * time.Duration(b.config.Failures)
 	if b.circuit.IsOpen() {
-		pause = min(b.config.Open<<min(b.probes, 30), b.config.MaxOpen)
-		if pause <= 0 {
-			pause = b.config.MaxOpen
-		}
+		pause, most = b.config.Open<<min(b.probes, 16), b.config.MaxOpen
 		b.probes++
 	}
-	return time.Duration(float64(pause) * (0.75 + rand.Float64()/2))
+	return min(time.Duration(float64(min(pause, most))*(0.75+rand.Float64()/2)), most)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,7 +69,9 @@ func filters(c *Config) []string {
 		if !ok {
 			site, id = c.Site, camera
 		}
-		subjects = append(subjects, schema.FrameSubject(site, id))
+		if s := schema.FrameSubject(site, id); !slices.Contains(subjects, s) {
+			subjects = append(subjects, s)
+		}
 	}
 	return subjects
 }

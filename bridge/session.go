@@ -25,6 +25,8 @@ const (
 	lastConfirms = 2 * time.Second
 	// watchPeriod is how often the sink's progress is looked at.
 	watchPeriod = 200 * time.Millisecond
+	// drainTimeout bounds the end of a pull; it is used up only where the connection is lost just then.
+	drainTimeout = 2 * time.Second
 	// apiTimeout bounds one request to JetStream.
 	apiTimeout = 5 * time.Second
 )
@@ -45,12 +47,12 @@ type session struct {
 	consumer jetstream.Consumer
 	end      context.CancelCauseFunc // ends the session with the fault that ended it
 
-	first     chan struct{} // closed when the first frame is confirmed
-	sent      uint64        // stream sequence of the last frame handed over; the worker's goroutine alone
-	acked     atomic.Uint64 // stream sequence of the last one confirmed
-	inFlight  atomic.Int64
-	confirmed atomic.Uint64 // frames
-	progress  atomic.Int64  // Unix nanoseconds of the last confirmation, or of the first frame in flight
+	first    chan struct{} // closed when the first frame is answered for
+	delivery uint64        // number of the last delivery, which JetStream counts from the rewind; the worker's goroutine alone
+	sent     uint64        // stream sequence of the last frame handed over; the worker's goroutine alone
+	acked    atomic.Uint64 // stream sequence of the last one confirmed
+	inFlight atomic.Int64
+	answered atomic.Uint64 // frames confirmed or refused
 }
 
 func newSession(w *Worker, consumer jetstream.Consumer) *session {
@@ -90,16 +92,16 @@ func (s *session) feed(live context.Context) error {
 	if err := s.rewind(live); err != nil {
 		return err
 	}
-	most := max(pullBytes, s.worker.config.MaxFrame+headerRoom) // a pull that the next frame does not fit in would never end
+	// A pull that the next message does not fit in would never end, whoever wrote that message.
+	most := max(pullBytes, s.worker.config.MaxFrame+headerRoom, int(s.worker.js.Conn().MaxPayload())+headerRoom)
 	frames, err := s.consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullFrames, most), jetstream.PullExpiry(pullExpiry))
 	if err != nil {
 		return fmt.Errorf("%w: pulling: %w", errSource, err)
 	}
-	stop := context.AfterFunc(live, frames.Drain)
-	defer stop()
-	defer discard(frames)
+	defer discard(frames, s.worker.js.Conn())
+	next := jetstream.NextContext(live)
 	for {
-		m, err := frames.Next()
+		m, err := frames.Next(next)
 		switch {
 		case live.Err() != nil:
 			return context.Cause(live)
@@ -114,10 +116,15 @@ func (s *session) feed(live context.Context) error {
 
 // discard ends a pull and returns when no frame can be on its way to it any more. The next session rewinds the consumer, and would
 // miss a frame that is delivered to this one after that.
-func discard(frames jetstream.MessagesContext) {
+func discard(frames jetstream.MessagesContext, nc *nats.Conn) {
+	if !nc.IsConnected() {
+		frames.Stop() // the server has forgotten the pull with the connection
+		return
+	}
 	frames.Drain()
-	for {
-		if _, err := frames.Next(); err != nil && !errors.Is(err, jetstream.ErrNoHeartbeat) {
+	for deadline := time.Now().Add(drainTimeout); ; {
+		_, err := frames.Next(jetstream.NextMaxWait(max(time.Until(deadline), time.Millisecond)))
+		if err != nil && !errors.Is(err, jetstream.ErrNoHeartbeat) {
 			return
 		}
 	}
@@ -140,6 +147,10 @@ func (s *session) hand(live context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("%w: a message without metadata: %w", errSource, err)
 	}
+	if s.delivery++; meta.Sequence.Consumer != s.delivery {
+		// What is missing was lost on its way, or another reader has it. It would come again behind newer frames.
+		return fmt.Errorf("%w: delivery %d came where %d was next", errSource, meta.Sequence.Consumer, s.delivery)
+	}
 	seq := meta.Sequence.Stream
 	if seq <= s.sent {
 		// Delivered again while the first delivery is in flight, or because its acknowledgement was lost.
@@ -153,9 +164,7 @@ func (s *session) hand(live context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return s.refuse(m, err)
 	}
-	if s.inFlight.Add(1) == 1 {
-		s.progress.Store(time.Now().UnixNano())
-	}
+	s.inFlight.Add(1)
 	s.worker.sink.Send(live, f, func(err error) { s.done(m, f, seq, err) })
 	select {
 	case <-s.first:
@@ -172,24 +181,25 @@ func (s *session) hand(live context.Context, m jetstream.Msg) error {
 // done takes the sink's answer to one frame. Answers come in order.
 func (s *session) done(m jetstream.Msg, f *schema.Frame, seq uint64, err error) {
 	defer s.inFlight.Add(-1)
+	w := s.worker
+	rejected := errors.Is(err, ErrRejected)
 	switch {
 	case err == nil:
 		err = ack(m)
-	case errors.Is(err, ErrRejected):
+	case rejected:
 		err = s.refuse(m, err)
 	}
 	if err != nil {
 		s.end(err)
 		return
 	}
-	now := time.Now()
 	s.acked.Store(seq)
-	s.progress.Store(now.UnixNano())
-	w := s.worker
-	w.delivered.Add(1)
-	w.metrics.delivered.Inc()
-	w.metrics.latency.Observe(now.Sub(f.Captured).Seconds())
-	if s.confirmed.Add(1) == 1 {
+	if !rejected {
+		w.delivered.Add(1)
+		w.metrics.delivered.Inc()
+		w.metrics.latency.Observe(time.Since(f.Captured).Seconds())
+	}
+	if s.answered.Add(1) == 1 {
 		w.proved()
 		close(s.first)
 	}
@@ -202,42 +212,25 @@ func ack(m jetstream.Msg) error {
 	return nil
 }
 
-// refuse keeps a message that no sink will take in DEAD, with the reason, and goes on without it.
-func (s *session) refuse(m jetstream.Msg, reason error) error {
-	w := s.worker
-	site, camera, err := schema.ParseFrameSubject(m.Subject())
-	if err != nil {
-		site, camera = "unknown", "unknown"
-	}
-	dead := nats.NewMsg(schema.DeadSubject(w.config.Site, w.config.Name, site, camera))
-	for name, values := range m.Headers() {
-		if name != schema.HeaderMsgID { // several bridges may refuse the same frame
-			dead.Header[name] = values
-		}
-	}
-	dead.Header.Set(schema.HeaderReject, schema.HeaderText(reason.Error()))
-	dead.Data = m.Data()
-	ctx, cancel := context.WithTimeout(context.Background(), apiTimeout)
-	defer cancel()
-	if _, err := w.js.PublishMsg(ctx, dead); err != nil {
-		return fmt.Errorf("%w: keeping a refused frame: %w", errSource, err)
-	}
-	w.metrics.rejected.Inc()
-	w.log.Warn("frame refused for good; it is kept in "+schema.StreamDead, "subject", m.Subject(), "err", reason)
-	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindDead, Reason: "rejected", Message: reason.Error(), Count: 1})
-	return ack(m)
-}
-
-// watch ends the session when frames are in flight and none has been confirmed for the bridge's timeout.
+// watch ends the session when frames are in flight and none has been confirmed for the bridge's timeout, and when the connection to
+// JetStream was made anew: what was on its way over the old one would come again only after ackWait.
 func (s *session) watch(live context.Context) {
 	tick := time.NewTicker(watchPeriod)
 	defer tick.Stop()
+	nc := s.worker.js.Conn()
+	reconnects := nc.Stats().Reconnects
+	answered, since := uint64(0), time.Now()
 	for {
 		select {
 		case <-live.Done():
 			return
 		case now := <-tick.C:
-			if s.inFlight.Load() > 0 && now.UnixNano()-s.progress.Load() > s.worker.config.Timeout.Nanoseconds() {
+			if nc.Stats().Reconnects != reconnects {
+				s.end(fmt.Errorf("%w: the connection was lost", errSource))
+			}
+			if n := s.answered.Load(); n != answered || s.inFlight.Load() == 0 {
+				answered, since = n, now
+			} else if now.Sub(since) > s.worker.config.Timeout {
 				s.end(fmt.Errorf("%w: nothing confirmed for %s", errHung, s.worker.config.Timeout))
 			}
 		}

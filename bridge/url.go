@@ -12,7 +12,8 @@ import (
 // cannot read, which may be a part of the password when that is not encoded.
 func ParseURL(text, like string, schemes ...string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil || strings.Contains(afterHost(text), "@") {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if err != nil || !ok || !strings.EqualFold(scheme, u.Scheme) || strings.Contains(afterHost(rest), "@") {
 		return nil, errors.New("url is not like " + like + "; special characters in user and password must be percent-encoded")
 	}
 	if !slices.Contains(schemes, u.Scheme) {
@@ -21,12 +22,10 @@ func ParseURL(text, like string, schemes ...string) (*url.URL, error) {
 	return u, nil
 }
 
-// afterHost is what follows user, password, host and port in a URL.
-func afterHost(text string) string {
-	_, rest, _ := strings.Cut(text, "://")
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		return ""
+// afterHost is what follows user, password, host and port in a URL without its scheme.
+func afterHost(rest string) string {
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		return rest[end:]
 	}
-	return rest[end:]
+	return ""
 }

@@ -24,7 +24,7 @@ const (
 	// summaryPeriod is how often the bridge gets a line in the log.
 	summaryPeriod = 30 * time.Second
 	// setupPause is the wait before a durable that cannot be used is tried again.
-	setupPause = 10 * time.Second
+	setupPause = 2 * time.Second
 	// sourcePause is the wait when JetStream itself does not answer.
 	sourcePause = 500 * time.Millisecond
 )
@@ -56,7 +56,7 @@ type Worker struct {
 
 	mu    sync.Mutex
 	since time.Time
-	err   error // the sink's last fault, nil while it confirms
+	err   error // why the bridge stands still: the sink's last fault, or a durable that cannot be used; nil while the sink confirms
 }
 
 // NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
@@ -85,6 +85,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if consumer := w.setup(ctx); consumer != nil {
 		g.Go(func() error { return w.report(ctx, consumer) })
 		w.bridge(ctx, consumer)
+		w.publish()
 		if err := nc.FlushTimeout(time.Second); err != nil {
 			w.log.Warn("the last acknowledgements may not have reached the stream; those frames come again", "err", err)
 		}
@@ -95,12 +96,15 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // setup gets the durable consumer, however often it takes, or nil when ctx ends.
 func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
-	for ctx.Err() == nil {
+	for failed := false; ctx.Err() == nil; failed = true {
 		consumer, err := ensureConsumer(ctx, w.js, &w.config)
 		if err == nil {
-			w.mu.Lock()
-			w.err = nil
-			w.mu.Unlock()
+			if failed {
+				w.mu.Lock()
+				w.err = nil
+				w.mu.Unlock()
+				w.publish()
+			}
 			return consumer
 		}
 		w.mu.Lock()
@@ -108,7 +112,7 @@ func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
 		w.err = err
 		w.mu.Unlock()
 		if news && ctx.Err() == nil {
-			w.log.Error("the bridge cannot begin", "err", err, "again_in", setupPause)
+			w.log.Error("the bridge cannot read its stream", "err", err, "again_in", setupPause)
 			w.publish()
 		}
 		select {
@@ -121,38 +125,48 @@ func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
 
 // bridge holds session after session, with the pauses that the breaker asks for.
 func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
-	for ctx.Err() == nil {
+	source := 0 // faults of JetStream in a row
+	for consumer != nil {
 		w.breaker.allow()
 		s := newSession(w, consumer)
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		if s.answered.Load() > 0 {
+			source = 0
+		}
 		pause := sourcePause
 		if errors.Is(err, errSource) {
-			w.log.Warn("reading from the stream", "err", err)
+			if source++; source&(source-1) == 0 { // the first, second, fourth ...
+				w.log.Warn("reading from the stream", "err", err, "in_a_row", source)
+			}
+			consumer = w.setup(ctx) // someone may have removed the durable
 		} else {
-			was := w.breaker.state()
-			pause = w.breaker.failure(s.confirmed.Load() > 0)
-			w.sinkFault(err, was, pause)
+			pause = w.sinkFault(err, s.answered.Load() > 0)
 		}
 		select {
 		case <-ctx.Done():
+			return
 		case <-time.After(pause):
 		}
 	}
 }
 
-// sinkFault logs the first of a row of faults and each that opens the breaker anew; the others only count.
-func (w *Worker) sinkFault(err error, was schema.BreakerState, pause time.Duration) {
+// sinkFault records the end of a session and returns the pause before the next. It logs the first of a row of faults and each that
+// opens the breaker anew; the others only count.
+func (w *Worker) sinkFault(err error, delivered bool) time.Duration {
 	w.mu.Lock()
 	first := w.err == nil
 	w.err = err
 	w.mu.Unlock()
+	was := w.breaker.state()
+	pause := w.breaker.failure(delivered)
 	if now := w.breaker.state(); first || now != was && was == schema.BreakerClosed {
 		w.log.Warn("sink fault", "err", err, "breaker", now, "again_in", pause.Round(10*time.Millisecond))
 	}
 	w.publish()
+	return pause
 }
 
 // proved is called at the first confirmed frame of a session.
@@ -188,7 +202,7 @@ type Health struct {
 	State     schema.BreakerState
 	Delivered uint64 // frames confirmed since the start
 	Pending   uint64 // frames the sink has still to confirm
-	Err       error  // the sink's last fault, nil while it confirms
+	Err       error  // why the bridge stands still, nil while the sink confirms
 }
 
 // Health reports on the bridge.
@@ -200,11 +214,11 @@ func (w *Worker) Health() Health {
 
 func (w *Worker) publish() {
 	w.mu.Lock()
+	defer w.mu.Unlock() // to the end, so that no older state replaces a newer one
 	st := schema.BridgeStatus{State: w.breaker.state(), Since: w.since.UTC(), Pending: w.pending.Load(), Delivered: w.delivered.Load(), Node: w.config.Node}
 	if w.err != nil {
 		st.Error = w.err.Error()
 	}
-	w.mu.Unlock()
 	w.journal.State(schema.BucketBridges, w.config.Name, st)
 }
 

@@ -4,6 +4,7 @@ package journal
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -32,9 +33,15 @@ type Journal struct {
 	wake       chan struct{}
 
 	mu      sync.Mutex
-	events  []schema.Event
+	events  []entry
 	dropped int
 	states  map[stateKey]any
+}
+
+// entry is an event on its way, with the id by which the stream drops what is written again because its acknowledgement was lost.
+type entry struct {
+	schema.Event
+	id string
 }
 
 type stateKey struct{ bucket, key string }
@@ -48,13 +55,18 @@ func New(js jetstream.JetStream, site, node string, log *slog.Logger) *Journal {
 func (j *Journal) Event(e schema.Event) {
 	e.Time, e.Site, e.Node = time.Now().UTC(), j.site, j.node
 	j.mu.Lock()
-	if len(j.events) >= maxEvents {
-		j.events = j.events[1:]
-		j.dropped++
-	}
-	j.events = append(j.events, e)
+	j.events = append(j.events, entry{e, rand.Text()})
+	j.bound()
 	j.mu.Unlock()
 	j.signal()
+}
+
+// bound gives up the oldest events beyond maxEvents. The lock is held.
+func (j *Journal) bound() {
+	if n := len(j.events) - maxEvents; n > 0 {
+		j.events = j.events[n:]
+		j.dropped += n
+	}
 }
 
 // State queues the newest state of a name for its bucket, replacing one that still waits.
@@ -109,6 +121,7 @@ func (j *Journal) flush(ctx context.Context) error {
 		if err := j.publish(ctx, &events[i]); err != nil {
 			j.mu.Lock()
 			j.events = append(events[i:len(events):len(events)], j.events...)
+			j.bound()
 			j.mu.Unlock()
 			j.putBack(states)
 			return err
@@ -135,14 +148,14 @@ func (j *Journal) putBack(states map[stateKey]any) {
 	}
 }
 
-func (j *Journal) publish(ctx context.Context, e *schema.Event) error {
-	body, err := json.Marshal(e)
+func (j *Journal) publish(ctx context.Context, e *entry) error {
+	body, err := json.Marshal(&e.Event)
 	if err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	if _, err := j.js.Publish(ctx, e.Subject(), body); err != nil {
+	if _, err := j.js.Publish(ctx, e.Subject(), body, jetstream.WithMsgID(e.id)); err != nil {
 		return fmt.Errorf("publishing %s: %w", e.Subject(), err)
 	}
 	return nil
