@@ -97,7 +97,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return errors.Join(err, writers.Wait())
 }
 
-// capture runs readers and lanes. A lane is closed when its reader has ended, and then has drainTimeout.
+// capture runs readers and lanes. A lane ends when its reader has ended and everything is acknowledged, at most drainTimeout after ctx.
 func (f *Fleet) capture(ctx context.Context, pub *publisher, js jetstream.JetStream, j *journal.Journal, last map[string]int64) error {
 	starts := rate.NewLimiter(rate.Limit(f.config.StartsPerSecond), 1)
 	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -10,12 +11,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/edge-video/edge-video/schema"
-)
-
-// Reasons for which the node gives up whole pictures, as labels.
-const (
-	dropQueueFull = "queue_full" // the stream did not take frames as fast as the camera gave them
-	dropShutdown  = "shutdown"   // still queued when the node had to stop
 )
 
 // resendPause is the wait before frames that the stream did not acknowledge are published again.
@@ -34,11 +29,16 @@ type lane struct {
 	mu       sync.Mutex
 	queue    []*schema.Frame
 	bytes    int64
-	closed   bool
-	inFlight int
+	closed   bool                  // no frame will be pushed any more
+	ended    bool                  // run had no more time: what still comes is dropped
+	inFlight map[*sending]struct{} // published, no answer yet
 	failed   []*sending
-	gap      gap
+	gaps     gaps               // of dropped frames, not yet reported
 	stopWait context.CancelFunc // ends the wait for room, nil while there is none
+}
+
+func newLane(most int64, room *semaphore.Weighted, record laneRecord, send func(*sending)) *lane {
+	return &lane{most: most, send: send, room: room, record: record, wake: make(chan struct{}, 1), inFlight: map[*sending]struct{}{}}
 }
 
 // laneRecord is told of what becomes of frames. Its methods do not block.
@@ -47,23 +47,6 @@ type laneRecord interface {
 	gone(g gap) // a run of dropped frames has ended
 	dropped(reason string, n int)
 	lost(g gap)
-}
-
-// gap is a run of frames of one epoch that will not come.
-type gap struct {
-	epoch       int64
-	first, last uint64
-	count       uint64
-	reason      string
-}
-
-// add widens the gap by a frame.
-func (g *gap) add(f *schema.Frame, reason string) {
-	if g.count == 0 {
-		*g = gap{epoch: f.Epoch, first: f.Seq, reason: reason}
-	}
-	g.last = f.Seq
-	g.count++
 }
 
 // sending is a frame on its way to the stream.
@@ -81,15 +64,15 @@ func flight(f *schema.Frame) int64 { return min(size(f), inFlightBytes) }
 // push queues a frame. It never blocks.
 func (l *lane) push(f *schema.Frame) {
 	l.mu.Lock()
-	var ended []gap
+	if l.ended {
+		l.mu.Unlock()
+		l.record.dropped(dropShutdown, 1)
+		l.record.gone(gap{epoch: f.Epoch, first: f.Seq, last: f.Seq, count: 1, reason: dropShutdown})
+		return
+	}
 	dropped := 0
 	for l.bytes+size(f) > l.most && len(l.queue) > 0 {
-		old := l.pop()
-		if l.gap.count > 0 && l.gap.epoch != old.Epoch {
-			ended = append(ended, l.gap)
-			l.gap = gap{}
-		}
-		l.gap.add(old, dropQueueFull)
+		l.gaps.add(l.pop(), dropQueueFull)
 		dropped++
 	}
 	l.queue = append(l.queue, f)
@@ -97,9 +80,6 @@ func (l *lane) push(f *schema.Frame) {
 	l.mu.Unlock()
 	if dropped > 0 {
 		l.record.dropped(dropQueueFull, dropped)
-	}
-	for _, g := range ended {
-		l.record.gone(g)
 	}
 	l.signal()
 }
@@ -132,7 +112,7 @@ func (l *lane) signal() {
 // dropped or lost.
 func (l *lane) run(ctx context.Context) {
 	for {
-		f, again, done := l.next()
+		s, again, done := l.next()
 		switch {
 		case done:
 			return
@@ -144,11 +124,11 @@ func (l *lane) run(ctx context.Context) {
 			for _, s := range again {
 				l.send(s)
 			}
-		case f != nil:
-			if l.waitForRoom(ctx, flight(f)) {
-				l.send(&sending{lane: l, frame: f})
+		case s != nil:
+			if l.waitForRoom(ctx, flight(s.frame)) {
+				l.send(s)
 			} else {
-				l.unpop(f)
+				l.unpop(s)
 			}
 			if ctx.Err() == nil {
 				continue
@@ -185,46 +165,56 @@ func (l *lane) waitForRoom(ctx context.Context, bytes int64) bool {
 }
 
 // next decides what run does: send a frame, send failed ones again once nothing else is in flight, end, or wait.
-func (l *lane) next() (f *schema.Frame, again []*sending, done bool) {
+func (l *lane) next() (s *sending, again []*sending, done bool) {
 	l.mu.Lock()
-	ended := gap{}
+	var ended gaps
 	switch {
-	case len(l.failed) > 0 && l.inFlight > 0:
+	case len(l.failed) > 0 && len(l.inFlight) > 0:
 	case len(l.failed) > 0:
 		again, l.failed = l.failed, nil
-		slices.SortFunc(again, func(a, b *sending) int {
-			return cmp.Or(cmp.Compare(a.frame.Epoch, b.frame.Epoch), cmp.Compare(a.frame.Seq, b.frame.Seq))
-		})
-		l.inFlight = len(again)
+		inOrder(again)
+		for _, s := range again {
+			l.inFlight[s] = struct{}{}
+		}
 	case len(l.queue) > 0:
-		f = l.pop()
-		l.inFlight++
-		ended, l.gap = l.gap, gap{}
+		s = &sending{lane: l, frame: l.pop()}
+		l.inFlight[s] = struct{}{}
+		ended, l.gaps = l.gaps, nil
 	default:
-		done = l.closed && l.inFlight == 0
+		done = l.closed && len(l.inFlight) == 0
 	}
 	l.mu.Unlock()
-	if ended.count > 0 {
-		l.record.gone(ended)
+	for _, g := range ended {
+		l.record.gone(g)
 	}
-	return f, again, done
+	return s, again, done
+}
+
+func inOrder(all []*sending) {
+	slices.SortFunc(all, func(a, b *sending) int {
+		return cmp.Or(cmp.Compare(a.frame.Epoch, b.frame.Epoch), cmp.Compare(a.frame.Seq, b.frame.Seq))
+	})
 }
 
 // unpop puts a frame back that could not be sent.
-func (l *lane) unpop(f *schema.Frame) {
+func (l *lane) unpop(s *sending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queue = slices.Insert(l.queue, 0, f)
-	l.bytes += size(f)
-	l.inFlight--
+	delete(l.inFlight, s)
+	l.queue = slices.Insert(l.queue, 0, s.frame)
+	l.bytes += size(s.frame)
 }
 
-// acknowledged ends the way of a frame that is in the stream.
+// acknowledged ends the way of a frame that is in the stream. After abandon it has been counted as lost, and stays so.
 func (l *lane) acknowledged(s *sending) {
 	l.mu.Lock()
-	l.inFlight--
-	waiting := l.inFlight == 0 && (l.closed || len(l.failed) > 0)
+	delete(l.inFlight, s)
+	late := l.ended
+	waiting := len(l.inFlight) == 0 && (l.closed || len(l.failed) > 0)
 	l.mu.Unlock()
+	if late {
+		return
+	}
 	l.record.stored(s.frame, time.Now())
 	if waiting {
 		l.signal()
@@ -234,7 +224,7 @@ func (l *lane) acknowledged(s *sending) {
 // unacknowledged keeps a frame for another try.
 func (l *lane) unacknowledged(s *sending) {
 	l.mu.Lock()
-	l.inFlight--
+	delete(l.inFlight, s)
 	l.failed = append(l.failed, s)
 	if l.stopWait != nil {
 		l.stopWait()
@@ -246,21 +236,28 @@ func (l *lane) unacknowledged(s *sending) {
 // abandon counts what is left when there is no more time.
 func (l *lane) abandon() {
 	l.mu.Lock()
-	var queued, lost gap
+	l.ended = true
+	queued := len(l.queue)
 	for _, f := range l.queue {
-		queued.add(f, dropShutdown)
+		l.gaps.add(f, dropShutdown)
 	}
-	for _, s := range l.failed {
-		lost.add(s.frame, "unacknowledged")
+	unanswered := slices.AppendSeq(l.failed, maps.Keys(l.inFlight))
+	inOrder(unanswered)
+	var lost gaps
+	for _, s := range unanswered {
+		lost.add(s.frame, lostUnacknowledged)
 	}
-	lost.count += uint64(l.inFlight)
-	l.queue, l.failed, l.bytes = nil, nil, 0
+	dropped := l.gaps
+	l.queue, l.failed, l.gaps, l.bytes = nil, nil, nil, 0
+	clear(l.inFlight)
 	l.mu.Unlock()
-	if queued.count > 0 {
-		l.record.dropped(dropShutdown, int(queued.count))
-		l.record.gone(queued)
+	if queued > 0 {
+		l.record.dropped(dropShutdown, queued)
 	}
-	if lost.count > 0 {
-		l.record.lost(lost)
+	for _, g := range dropped {
+		l.record.gone(g)
+	}
+	for _, g := range lost {
+		l.record.lost(g)
 	}
 }

@@ -69,8 +69,7 @@ func (p *publisher) newLane(camera string, queueBytes int64, record laneRecord) 
 	h := fnv.New32a()
 	h.Write([]byte(camera)) // never fails
 	js := p.js[h.Sum32()%uint32(len(p.js))]
-	return &lane{most: queueBytes, room: p.room, record: record, wake: make(chan struct{}, 1),
-		send: func(s *sending) { p.send(js, s) }}
+	return newLane(queueBytes, p.room, record, func(s *sending) { p.send(js, s) })
 }
 
 func (p *publisher) send(js jetstream.JetStream, s *sending) {

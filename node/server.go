@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +26,13 @@ const (
 
 	// setupTimeout bounds the setting up of the streams once the server answers.
 	setupTimeout = 30 * time.Second
+	// clusterTry bounds one try of it in a cluster, and the pause after. There are as many as the other nodes need to come: what a
+	// cluster is asked before it has a leader, or by all nodes at the same moment, may never be answered.
+	clusterTry = time.Second
+
+	// startGrace is what a start may take to its end when the node is asked to stop meanwhile: enough for any but that of a server
+	// that reads all its frames again.
+	startGrace = 2 * time.Second
 )
 
 // Server is the embedded NATS server with JetStream. It heals itself: after a storage fault, which freezes a stream for as long as the
@@ -104,7 +113,7 @@ func (s *Server) credentials() nats.Option {
 }
 
 // Run starts the server, keeps it healthy, and stops it when ctx ends, writing the streams' indexes. Stop its clients first. The
-// error is that of a first start that failed.
+// error is that of a first start that failed; to be asked to stop meanwhile is none.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.checkPorts(); err != nil {
 		return err
@@ -116,6 +125,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer lock.Close()
 	defer s.stop()
 	if err := s.start(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	close(s.ready)
@@ -156,7 +168,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the in-process user: %w", err)
 	}
-	opts, auth, err := s.config.options(user)
+	opts, auth, err := s.config.options(user, func(err error) { s.log.Warn("nats.config", "err", err) })
 	if err != nil {
 		return err
 	}
@@ -168,21 +180,30 @@ func (s *Server) start(ctx context.Context) error {
 	srv.SetLoggerV2(log, false, false, false)
 	began := time.Now()
 	// Start returns by itself; what it started ends with Shutdown.
-	go srv.Start()
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		srv.Start()
+	}()
 	for !srv.ReadyForConnections(100 * time.Millisecond) {
-		if err := log.failure(); err != nil {
-			shutdown(srv)
+		err := log.failure()
+		if err == nil && ctx.Err() == nil {
+			continue
+		}
+		select { // Shutdown misses what a Start that is still at work opens
+		case <-started:
+		case <-time.After(startGrace):
+		}
+		shutdown(srv)
+		if err != nil {
 			return fmt.Errorf("starting the embedded NATS server: %w", err)
 		}
-		if ctx.Err() != nil {
-			shutdown(srv)
-			return context.Cause(ctx)
-		}
+		return context.Cause(ctx)
 	}
 	s.mu.Lock()
 	s.srv, s.auth = srv, auth
 	s.mu.Unlock()
-	if err := s.setup(ctx); err != nil {
+	if err := s.setup(ctx, srv); err != nil {
 		s.stop()
 		return err
 	}
@@ -199,7 +220,7 @@ func clientURL(srv *server.Server) string {
 	return srv.ClientURL()
 }
 
-func (s *Server) setup(ctx context.Context) error {
+func (s *Server) setup(ctx context.Context, srv *server.Server) error {
 	nc, err := s.Connect("setup")
 	if err != nil {
 		return err
@@ -209,9 +230,37 @@ func (s *Server) setup(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reaching JetStream: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	return ensureStreams(ctx, js, &s.config)
+	if !srv.JetStreamIsClustered() {
+		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+		defer cancel()
+		return ensureStreams(ctx, js, &s.config)
+	}
+	for told := false; ; told = true {
+		try, cancel := context.WithTimeout(ctx, clusterTry)
+		err := ensureStreams(try, js, &s.config)
+		cancel()
+		if err == nil || ctx.Err() != nil || !unsettled(err) {
+			return err
+		}
+		err = fmt.Errorf("waiting for the other nodes of the cluster: %w", err)
+		if s.setErr(err); !told {
+			s.log.Warn("the streams are not ready", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(rand.N(clusterTry)):
+		}
+	}
+}
+
+// unsettled says that an answer of JetStream may be another in a moment: it has no leader yet, or has not met enough of its servers.
+func unsettled(err error) bool {
+	const noPeers, noLeader, notLeader jetstream.ErrorCode = 10005, 10008, 10009
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	api := new(jetstream.APIError)
+	return errors.As(err, &api) && slices.Contains([]jetstream.ErrorCode{noPeers, noLeader, notLeader}, api.ErrorCode)
 }
 
 func (s *Server) stop() {

@@ -54,8 +54,9 @@ func MaxPayload(maxFrame int) int32 { return int32(maxFrame + headerRoom) }
 var errOperatorMode = errors.New("nats.config uses operator mode (JWT); define accounts and users in the file instead")
 
 // options builds the server's options: ours, then the operator's file over them, then what the node cannot do without. user is the
-// public key of the node's own in-process user; auth says that the file asks for credentials, so that this user was added.
-func (c *ServerConfig) options(user string) (o *server.Options, auth bool, err error) {
+// public key of the node's own in-process user; auth says that the file asks for credentials, so that this user was added. What the
+// server merely warns of in the file goes to warn.
+func (c *ServerConfig) options(user string, warn func(error)) (o *server.Options, auth bool, err error) {
 	o = &server.Options{
 		ServerName:             c.Site + "-" + c.Node,
 		JetStreamDomain:        c.Site,
@@ -72,7 +73,11 @@ func (c *ServerConfig) options(user string) (o *server.Options, auth bool, err e
 	}
 	if c.File != "" {
 		if err := o.ProcessConfigFile(c.File); err != nil {
-			return nil, false, fmt.Errorf("reading nats.config %s: %w", c.File, err)
+			err = fmt.Errorf("reading nats.config %s: %w", c.File, err)
+			if !onlyWarnings(err) {
+				return nil, false, err
+			}
+			warn(err)
 		}
 	}
 	o.ConfigFile = "" // the server must not reread the file by itself: it would lose what is set here
@@ -95,6 +100,12 @@ func (c *ServerConfig) options(user string) (o *server.Options, auth bool, err e
 	}
 	auth, err = addInProcessUser(o, user)
 	return o, auth, err
+}
+
+// onlyWarnings tells the two kinds apart that the server returns as one error.
+func onlyWarnings(err error) bool {
+	var all interface{ Errors() []error }
+	return errors.As(err, &all) && len(all.Errors()) == 0
 }
 
 func (c *ServerConfig) listeners(o *server.Options) error {

@@ -114,7 +114,13 @@ func (s *station) reportRejections(now time.Time) {
 
 // State implements [camera.Output].
 func (s *station) State(st camera.State) {
+	if st.State == schema.CameraDown {
+		s.reportRejections(time.Now().Add(rejectPeriod)) // the last chance
+	}
 	s.mu.Lock()
+	if st.Epoch != s.status.Epoch {
+		s.status.LastSeq = 0
+	}
 	s.status.State, s.status.Epoch, s.status.Since = st.State, st.Epoch, time.Now().UTC()
 	switch {
 	case st.Err != nil:
@@ -158,7 +164,9 @@ func (s *station) stored(f *schema.Frame, at time.Time) {
 	s.mu.Lock()
 	s.total.stored++
 	s.total.bytes += uint64(len(f.Data))
-	s.status.LastSeq = f.Seq
+	if f.Epoch == s.status.Epoch { // else it waited for the stream longer than its FFmpeg lived
+		s.status.LastSeq = max(s.status.LastSeq, f.Seq)
+	}
 	s.mu.Unlock()
 }
 
