@@ -117,6 +117,7 @@ func (f *Fleet) capture(ctx context.Context, pub *publisher, js jetstream.JetStr
 		})
 		g.Go(func() error {
 			s.lane.run(drain)
+			s.flush()
 			return nil
 		})
 	}

@@ -130,9 +130,9 @@ func (l *lane) run(ctx context.Context) {
 			} else {
 				l.unpop(s)
 			}
-			if ctx.Err() == nil {
-				continue
-			}
+		}
+		if (s != nil || len(again) > 0) && ctx.Err() == nil {
+			continue // there may be more to do, and nothing that will say so
 		}
 		select {
 		case <-ctx.Done():

@@ -26,17 +26,17 @@ type station struct {
 	log     *slog.Logger
 	journal *journal.Journal
 	metrics *metrics
+	bundles bundles
 	frames  prometheus.Counter
 	latency prometheus.Observer
 
-	mu       sync.Mutex
-	status   schema.CameraStatus
-	fault    camera.Fault
-	size     [2]int
-	total    tally
-	period   tally // at the last status
-	summary  tally // at the last summary
-	rejected map[camera.Rejection]*rejections
+	mu      sync.Mutex
+	status  schema.CameraStatus
+	fault   camera.Fault
+	size    [2]int
+	total   tally
+	period  tally // at the last status
+	summary tally // at the last summary
 }
 
 // tally is a camera's running numbers.
@@ -45,22 +45,13 @@ type tally struct {
 	at                               time.Time
 }
 
-// rejections gathers refused pictures of one reason between two events.
-type rejections struct {
-	event schema.Event
-	sent  time.Time
-}
-
-// rejectPeriod is the least time between two events about refused pictures of one reason.
-const rejectPeriod = 10 * time.Second
-
 func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics) *station {
 	now := time.Now()
 	m.start(id)
 	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m,
 		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
 		status: schema.CameraStatus{State: schema.CameraDown, Since: now.UTC(), Node: node},
-		period: tally{at: now}, summary: tally{at: now}, rejected: map[camera.Rejection]*rejections{}}
+		period: tally{at: now}, summary: tally{at: now}}
 }
 
 // Frame implements [camera.Output].
@@ -81,41 +72,34 @@ func (s *station) Rejected(epoch int64, seq uint64, reason camera.Rejection, det
 	s.metrics.rejected.WithLabelValues(s.id, string(reason)).Inc()
 	s.mu.Lock()
 	s.total.rejected++
-	r := s.rejected[reason]
-	if r == nil {
-		r = &rejections{}
-		s.rejected[reason] = r
-	}
-	if r.event.Count == 0 || r.event.Epoch != epoch {
-		r.event = schema.Event{Reason: string(reason), Epoch: epoch, FirstSeq: seq, Count: r.event.Count}
-	}
-	r.event.LastSeq, r.event.Message = seq, detail
-	r.event.Count++
 	s.mu.Unlock()
-	s.reportRejections(time.Now())
+	s.gather(schema.Event{Kind: schema.KindRejected, Reason: string(reason), Epoch: epoch, FirstSeq: seq, LastSeq: seq, Count: 1, Message: detail})
 }
 
-// reportRejections sends the events that are due.
-func (s *station) reportRejections(now time.Time) {
-	s.mu.Lock()
-	var due []schema.Event
-	for _, r := range s.rejected {
-		if r.event.Count > 0 && now.Sub(r.sent) >= rejectPeriod {
-			due = append(due, r.event)
-			r.event, r.sent = schema.Event{}, now
+// gather makes an event of a run of pictures, now or together with what follows.
+func (s *station) gather(e schema.Event) {
+	s.send(s.bundles.add(e))
+	s.send(s.bundles.due(time.Now(), false))
+}
+
+// flush sends what was gathered and not yet sent.
+func (s *station) flush() { s.send(s.bundles.due(time.Now(), true)) }
+
+func (s *station) send(events []schema.Event) {
+	for _, e := range events {
+		what := "pictures refused"
+		if e.Kind == schema.KindGap {
+			what = "frames dropped"
 		}
-	}
-	s.mu.Unlock()
-	for _, e := range due {
-		s.log.Warn("pictures refused", "reason", e.Reason, "count", e.Count, "last", e.Message)
-		s.journal.Event(s.event(schema.KindRejected, e))
+		s.log.Warn(what, "reason", e.Reason, "count", e.Count, "first_seq", e.FirstSeq, "last_seq", e.LastSeq, "detail", e.Message)
+		s.journal.Event(s.event(e.Kind, e))
 	}
 }
 
 // State implements [camera.Output].
 func (s *station) State(st camera.State) {
 	if st.State == schema.CameraDown {
-		s.reportRejections(time.Now().Add(rejectPeriod)) // the last chance
+		s.flush()
 	}
 	s.mu.Lock()
 	if st.Epoch != s.status.Epoch {
@@ -180,8 +164,7 @@ func (s *station) dropped(reason string, n int) {
 
 // gone implements laneRecord.
 func (s *station) gone(g gap) {
-	s.log.Warn("frames dropped", "reason", g.reason, "count", g.count, "first_seq", g.first, "last_seq", g.last)
-	s.journal.Event(s.event(schema.KindGap, schema.Event{Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count}))
+	s.gather(schema.Event{Kind: schema.KindGap, Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count})
 }
 
 // lost implements laneRecord.
@@ -217,7 +200,7 @@ func (s *station) tick(now time.Time) (frames, bytes uint64) {
 	s.period = s.total
 	s.period.at = now
 	s.mu.Unlock()
-	s.reportRejections(now)
+	s.send(s.bundles.due(now, false))
 	s.publish()
 	return frames, bytes
 }

@@ -176,9 +176,9 @@ func TestStation_RefusedPicturesAreOneEventPerReasonInTenSeconds(t *testing.T) {
 	}
 	d.Rejected(1, 6, camera.RejectOverCap, "too large")
 	now := time.Now()
-	d.reportRejections(now.Add(rejectPeriod / 2)) // too early
-	d.reportRejections(now.Add(2 * rejectPeriod))
-	d.reportRejections(now.Add(4 * rejectPeriod)) // nothing new
+	d.send(d.bundles.due(now.Add(bundlePeriod/2), false)) // too early
+	d.send(d.bundles.due(now.Add(2*bundlePeriod), false))
+	d.send(d.bundles.due(now.Add(4*bundlePeriod), false)) // nothing new
 	d.Rejected(1, 8, camera.RejectBeforeKeyframe, "none yet")
 	d.Rejected(1, 9, camera.RejectBeforeKeyframe, "none yet")
 	d.Rejected(2, 1, camera.RejectBeforeKeyframe, "another epoch")
@@ -190,7 +190,7 @@ func TestStation_RefusedPicturesAreOneEventPerReasonInTenSeconds(t *testing.T) {
 		return schema.Event{Kind: schema.KindRejected, Reason: reason, Epoch: epoch, FirstSeq: first, LastSeq: last, Count: count, Message: message}
 	}
 	d.wantEvents(rejected("torn", 1, 1, 1, 1, "half a picture"), rejected("over_cap", 1, 6, 6, 1, "too large"), rejected("torn", 1, 2, 5, 4, "half a picture"),
-		rejected("before_keyframe", 1, 8, 8, 1, "none yet"), rejected("before_keyframe", 2, 1, 1, 2, "another epoch"), schema.Event{Kind: schema.KindState, State: "down", Epoch: 2})
+		rejected("before_keyframe", 1, 8, 8, 1, "none yet"), rejected("before_keyframe", 1, 9, 9, 1, "none yet"), rejected("before_keyframe", 2, 1, 1, 1, "another epoch"), schema.Event{Kind: schema.KindState, State: "down", Epoch: 2})
 }
 
 func TestStation_SizeIsAnEventOnlyWhenItChanges(t *testing.T) {
