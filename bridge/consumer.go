@@ -23,14 +23,12 @@ const (
 	ackWait = time.Minute
 	// maxAckPending bounds the frames between the stream and the sink's confirmation: a pull, and what a sink has in flight.
 	maxAckPending = 1024
-	// setupTimeout bounds the setting up of the consumer.
+	// setupTimeout bounds the setting up of the consumer; looking for it takes one request.
 	setupTimeout = 30 * time.Second
 )
 
 // ensureConsumer creates the bridge's durable consumer, or brings the one it had before up to date.
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
 	config := jetstream.ConsumerConfig{Durable: c.Name, Description: "edge-video bridge", FilterSubjects: filters(c),
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver:    -1, // a number would silently skip frames
@@ -38,7 +36,9 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jet
 	if c.Newest {
 		config.DeliverPolicy = jetstream.DeliverNewPolicy
 	}
-	old, err := js.Consumer(ctx, schema.StreamFrames, c.Name)
+	looking, found := context.WithTimeout(ctx, apiTimeout)
+	defer found()
+	old, err := js.Consumer(looking, schema.StreamFrames, c.Name)
 	switch {
 	case err == nil:
 		was := old.CachedInfo().Config
@@ -51,6 +51,8 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jet
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
 	consumer, err := js.CreateOrUpdateConsumer(ctx, schema.StreamFrames, config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the durable consumer: %w", err)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/edge-video/edge-video/schema"
@@ -47,9 +47,12 @@ type session struct {
 	consumer jetstream.Consumer
 	end      context.CancelCauseFunc // ends the session with the fault that ended it
 
+	handing  sync.Mutex // held while a message is handed over
+	over     bool
+	delivery uint64 // number of the last delivery, which JetStream counts from the rewind
+	sent     uint64 // stream sequence of the last frame handed over
+
 	first    chan struct{} // closed when the first frame is answered for
-	delivery uint64        // number of the last delivery, which JetStream counts from the rewind; the worker's goroutine alone
-	sent     uint64        // stream sequence of the last frame handed over; the worker's goroutine alone
 	acked    atomic.Uint64 // stream sequence of the last one confirmed
 	inFlight atomic.Int64
 	answered atomic.Uint64 // frames confirmed or refused
@@ -94,40 +97,45 @@ func (s *session) feed(live context.Context) error {
 	}
 	// A pull that the next message does not fit in would never end, whoever wrote that message.
 	most := max(pullBytes, s.worker.config.MaxFrame+headerRoom, int(s.worker.js.Conn().MaxPayload())+headerRoom)
-	frames, err := s.consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullFrames, most), jetstream.PullExpiry(pullExpiry))
+	// Not Messages, whose buffer has room for the frames alone and drops what the server says of a pull's end.
+	pull, err := s.consumer.Consume(func(m jetstream.Msg) { s.take(live, m) },
+		jetstream.PullMaxMessagesWithBytesLimit(pullFrames, most), jetstream.PullExpiry(pullExpiry),
+		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { s.end(fmt.Errorf("%w: pulling: %w", errSource, err)) }))
 	if err != nil {
 		return fmt.Errorf("%w: pulling: %w", errSource, err)
 	}
-	defer discard(frames, s.worker.js.Conn())
-	next := jetstream.NextContext(live)
-	for {
-		m, err := frames.Next(next)
-		switch {
-		case live.Err() != nil:
-			return context.Cause(live)
-		case err != nil:
-			return fmt.Errorf("%w: pulling: %w", errSource, err)
-		}
-		if err := s.hand(live, m); err != nil {
-			return err
-		}
+	<-live.Done()
+	s.discard(pull)
+	return context.Cause(live)
+}
+
+// take hands over one message, unless the session is over.
+func (s *session) take(live context.Context, m jetstream.Msg) {
+	s.handing.Lock()
+	defer s.handing.Unlock()
+	if s.over || live.Err() != nil {
+		return
+	}
+	if err := s.hand(live, m); err != nil {
+		s.end(err)
 	}
 }
 
-// discard ends a pull and returns when no frame can be on its way to it any more. The next session rewinds the consumer, and would
-// miss a frame that is delivered to this one after that.
-func discard(frames jetstream.MessagesContext, nc *nats.Conn) {
-	if !nc.IsConnected() {
-		frames.Stop() // the server has forgotten the pull with the connection
-		return
-	}
-	frames.Drain()
-	for deadline := time.Now().Add(drainTimeout); ; {
-		_, err := frames.Next(jetstream.NextMaxWait(max(time.Until(deadline), time.Millisecond)))
-		if err != nil && !errors.Is(err, jetstream.ErrNoHeartbeat) {
-			return
+// discard ends a pull and returns when nothing is handed over any more and no frame can be on its way to it. The next session rewinds
+// the consumer, and would miss a frame that is delivered to this one after that.
+func (s *session) discard(pull jetstream.ConsumeContext) {
+	if s.worker.js.Conn().IsConnected() {
+		pull.Drain()
+		select {
+		case <-pull.Closed():
+		case <-time.After(drainTimeout):
 		}
+	} else {
+		pull.Stop() // the server has forgotten the pull with the connection
 	}
+	s.handing.Lock()
+	s.over = true
+	s.handing.Unlock()
 }
 
 // rewind sets the consumer back to the oldest frame that was never acknowledged: what an earlier session or process had taken and not

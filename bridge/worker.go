@@ -136,12 +136,11 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 		if s.answered.Load() > 0 {
 			source = 0
 		}
-		pause := sourcePause
-		if errors.Is(err, errSource) {
+		pause, unread := sourcePause, errors.Is(err, errSource)
+		if unread {
 			if source++; source&(source-1) == 0 { // the first, second, fourth ...
 				w.log.Warn("reading from the stream", "err", err, "in_a_row", source)
 			}
-			consumer = w.setup(ctx) // someone may have removed the durable
 		} else {
 			pause = w.sinkFault(err, s.answered.Load() > 0)
 		}
@@ -149,6 +148,9 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
+		}
+		if unread { // someone may have removed the durable
+			consumer = w.setup(ctx)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func TestWorker_ServerRestartUnderLoadLosesNothing(t *testing.T) {
 		s.publish(last+1, last+frames/3)
 		last += frames / 3
 		// with frames on their way to the worker, to the sink and back
-		harness.WaitFor(t, 10*time.Second, "frames", func() bool { return sink.count() > int(last)-frames/3+50*(round+1) })
+		harness.WaitFor(t, 20*time.Second, "frames", func() bool { return sink.count() > int(last)-frames/3+50*(round+1) })
 		s.stop()
 		s.start()
 	}
@@ -185,14 +185,47 @@ func TestWorker_BacklogOfLargeFramesIsPulledInBounds(t *testing.T) {
 	}
 }
 
+// A pull brings more messages than frames: the server tells of its end.
+func TestWorker_BacklogBehindASlowSinkWaitsAndIsNotDropped(t *testing.T) {
+	t.Parallel()
+	const frames = 2000
+	s := startStream(t)
+	s.publishAsync(1, frames)
+	sink := newBroker()
+	sink.cut = func(f *schema.Frame) (bool, int) {
+		if f.Seq%400 == 100 {
+			sink.holding.Store(true)
+		}
+		return false, 0
+	}
+	s.run(config(), sink)
+	for i := range frames / 400 {
+		harness.WaitFor(t, 10*time.Second, "a full window", func() bool { return sink.holding.Load() && sink.count() > 400*i })
+		last, since := 0, time.Now()
+		harness.WaitFor(t, 10*time.Second, "everything to stand still", func() bool {
+			if n := s.consumer("broker").NumAckPending; n != last {
+				last, since = n, time.Now()
+			}
+			return time.Since(since) > 100*time.Millisecond
+		})
+		sink.holding.Store(false)
+	}
+	s.waitAcked(frames)
+	if got := sink.bySession(); len(got) != 1 || !slices.Equal(got[0], count(1, frames)) {
+		t.Errorf("%d connections, %d frames arrived, want each once in order on one", len(got), sink.count())
+	}
+}
+
 func TestWorker_BacklogOfManySmallFramesArrivesOnceInOrder(t *testing.T) {
 	t.Parallel()
 	const frames = 100_000
 	s := startStream(t)
 	s.publishAsync(1, frames)
 	sink := newBroker()
+	began := time.Now()
 	b := s.run(config(), sink)
 	harness.WaitFor(t, time.Minute, "all frames", func() bool { return b.Health().Delivered == frames })
+	t.Logf("%.0f frames a second", frames/time.Since(began).Seconds())
 	if got := sink.arrived(); !slices.Equal(got, count(1, frames)) {
 		t.Errorf("%d frames arrived, want %d once in order", len(got), frames)
 	}

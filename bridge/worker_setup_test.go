@@ -261,7 +261,11 @@ func (s *stream) run(c bridge.Config, sink bridge.Sink) *bridging {
 	s.t.Helper()
 	return s.runOver(c, sink, func(name string) (*nats.Conn, error) {
 		return nats.Connect(s.srv.ClientURL(), nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
-			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.t.Logf("the worker's connection: %v", err) }))
+			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+				if errors.Is(err, nats.ErrSlowConsumer) {
+					s.t.Errorf("the worker's connection: %v", err)
+				}
+			}))
 	})
 }
 
