@@ -1,9 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -16,6 +18,10 @@ const syntaxRemedy = "check indentation and brackets, and quote text that begins
 
 // parseYAML returns the body of the only document, nil if it is empty; ok is false after a problem that leaves nothing to read.
 func parseYAML(r *report, data []byte) (root ast.Node, ok bool) {
+	if line := foreignText(data); line > 0 {
+		r.failAt(line, "", "is not UTF-8 text", "save the file as UTF-8")
+		return nil, false
+	}
 	tokens := lexer.Tokenize(string(data))
 	if line := tooDeep(tokens); line > 0 {
 		r.failAt(line, "", "is nested too deeply for a configuration", "check brackets and indentation")
@@ -41,6 +47,17 @@ func parseYAML(r *report, data []byte) (root ast.Node, ok bool) {
 		return nil, true
 	}
 	return file.Docs[0].Body, true
+}
+
+// foreignText is the first line that is not UTF-8, or 0.
+func foreignText(data []byte) int {
+	number := 0
+	for line := range bytes.Lines(data) {
+		if number++; !utf8.Valid(line) {
+			return number
+		}
+	}
+	return 0
 }
 
 // parseTokens turns a panic of the parser into an error: whatever the file holds, the caller gets an answer.

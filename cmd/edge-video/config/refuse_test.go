@@ -36,6 +36,7 @@ func refused() map[string][2]string {
 	return map[string][2]string{
 		// structure
 		"unknown key":             {"site: a\nfoo: 1", "f.yaml:2: foo: unknown key; known here: site node data_dir nats "},
+		"Latin-1 text":            {"site: a\ndata_dir: '/data/m\xfcnchen'", "f.yaml:2: is not UTF-8 text; save the file as UTF-8"},
 		"misspelt key":            {"stream:\n  max_bites: 1", "f.yaml:2: stream.max_bites: unknown key; did you mean max_bytes?"},
 		"swapped letters":         {"capture:\n  fsp: 1", "f.yaml:2: capture.fsp: unknown key; did you mean fps?"},
 		"unknown camera key":      {cam("passwd: x"), "f.yaml:4: cameras[0].passwd: unknown key; did you mean password?"},
