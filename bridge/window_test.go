@@ -172,7 +172,7 @@ func TestCurrent_CloseEndsASendThatWaitsForRoom(t *testing.T) {
 			mu.Unlock()
 		}
 	}()
-	harness.WaitFor(t, 5*time.Second, "a full window", func() bool { return len(s.arrived()) > 0 })
+	harness.WaitFor(t, 30*time.Second, "a full window", func() bool { return len(s.arrived()) > 0 })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestWorker_HalfOpenSendsOneFrameUntilItIsConfirmed(t *testing.T) {
 	sink := newBroker()
 	sink.holding.Store(true)
 	b := s.run(c, sink)
-	harness.WaitFor(t, 20*time.Second, "four probes", func() bool { return len(sink.bySession()) == 5 && b.Health().State == schema.BreakerHalfOpen })
+	harness.WaitFor(t, 30*time.Second, "four probes", func() bool { return len(sink.bySession()) == 5 && b.Health().State == schema.BreakerHalfOpen })
 	for i, seqs := range sink.bySession()[:4] {
 		if !slices.Equal(seqs, []uint64{1}) {
 			t.Errorf("connection %d took %v, want the first frame alone", i+1, seqs)
@@ -59,7 +59,7 @@ func TestWorker_HalfOpenSendsOneFrameUntilItIsConfirmed(t *testing.T) {
 	}
 	sink.holding.Store(false)
 	s.waitAcked(50)
-	harness.WaitFor(t, 5*time.Second, "a closed breaker", func() bool { return b.Health().State == schema.BreakerClosed })
+	harness.WaitFor(t, 30*time.Second, "a closed breaker", func() bool { return b.Health().State == schema.BreakerClosed })
 	checkArrivals(t, sink.arrived(), 1, 50)
 }
 
@@ -71,7 +71,7 @@ func TestWorker_OpenBreakerNeitherConnectsNorPulls(t *testing.T) {
 	c.Breaker = bridge.BreakerConfig{Failures: 1, Open: time.Hour, MaxOpen: time.Hour}
 	sink := &fakeSink{judge: always(lose)}
 	b := s.run(c, sink)
-	harness.WaitFor(t, 10*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
+	harness.WaitFor(t, 30*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
 	// what the session had pulled is given back when the next one begins, and counts as pending until then
 	backlog := func() uint64 { i := s.consumer("broker"); return i.NumPending + uint64(i.NumAckPending) }
 	waiting := s.consumer("broker").NumPending
@@ -167,7 +167,7 @@ func TestWorker_IdleTimeIsNotHeldAgainstTheSink(t *testing.T) {
 		s.publish(seq+1, seq+1)
 		s.waitAcked(seq + 1)
 		idle := time.Now()
-		harness.WaitFor(t, 5*time.Second, "idle time", func() bool { return time.Since(idle) > 4*c.Timeout })
+		harness.WaitFor(t, 30*time.Second, "idle time", func() bool { return time.Since(idle) > 4*c.Timeout })
 	}
 	if _, _, attempts := sink.seen(); attempts != 1 || b.Health().Err != nil {
 		t.Errorf("%d connections, %v, want one and no fault", attempts, b.Health().Err)
@@ -183,7 +183,7 @@ func TestWorker_BeginsOnceTheForeignDurableIsGone(t *testing.T) {
 	}
 	sink := &fakeSink{}
 	b := s.run(config(), sink)
-	harness.WaitFor(t, 10*time.Second, "a refusal", func() bool { return errors.Is(b.Health().Err, bridge.ErrForeignDurable) })
+	harness.WaitFor(t, 30*time.Second, "a refusal", func() bool { return errors.Is(b.Health().Err, bridge.ErrForeignDurable) })
 	if err := s.js.DeleteConsumer(t.Context(), schema.StreamFrames, "broker"); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestWorker_SinkThatCannotBeReachedIsAskedWithinItsTimeout(t *testing.T) {
 	c := config()
 	c.Timeout = 200 * time.Millisecond
 	b := s.run(c, hangingSink{})
-	harness.WaitFor(t, 5*time.Second, "a fault", func() bool { return b.Health().Err != nil })
+	harness.WaitFor(t, 30*time.Second, "a fault", func() bool { return b.Health().Err != nil })
 	if err := b.Health().Err; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v, want %v", err, context.DeadlineExceeded)
 	}

@@ -90,13 +90,13 @@ func TestWorker_NextOneKeepsTheOrderAfterAHardStop(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := s.runOver(config(), first, func(string) (*nats.Conn, error) { return nc, nil })
-			harness.WaitFor(t, 10*time.Second, "frames in flight", func() bool { return first.count() >= 30 && s.consumer("broker").NumAckPending > 0 })
+			harness.WaitFor(t, 30*time.Second, "frames in flight", func() bool { return first.count() >= 30 && s.consumer("broker").NumAckPending > 0 })
 			if cutFirst {
 				nc.Close()
 			}
 			second := newBroker()
 			s.run(config(), second)
-			harness.WaitFor(t, 10*time.Second, "the second worker", func() bool { return second.count() > 0 })
+			harness.WaitFor(t, 30*time.Second, "the second worker", func() bool { return second.count() > 0 })
 			if !cutFirst {
 				nc.Close()
 			}
@@ -124,7 +124,7 @@ func TestWorker_FramesThatAnotherReaderTookComeAgainInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	harness.WaitFor(t, 5*time.Second, "two pulls", func() bool { return s.consumer("broker").NumWaiting >= 2 })
+	harness.WaitFor(t, 30*time.Second, "two pulls", func() bool { return s.consumer("broker").NumWaiting >= 2 })
 	s.publish(11, 40)
 	taken := 0
 	for range other.Messages() {
@@ -148,7 +148,7 @@ func TestWorker_ServerRestartUnderLoadLosesNothing(t *testing.T) {
 		s.publish(last+1, last+frames/3)
 		last += frames / 3
 		// with frames on their way to the worker, to the sink and back
-		harness.WaitFor(t, 20*time.Second, "frames", func() bool { return sink.count() > int(last)-frames/3+50*(round+1) })
+		harness.WaitFor(t, 30*time.Second, "frames", func() bool { return sink.count() > int(last)-frames/3+50*(round+1) })
 		s.stop()
 		s.start()
 	}
@@ -173,8 +173,8 @@ func TestWorker_BacklogOfLargeFramesIsPulledInBounds(t *testing.T) {
 	sink := newBroker()
 	sink.holding.Store(true)
 	s.run(c, sink)
-	harness.WaitFor(t, 10*time.Second, "the first frame", func() bool { return sink.count() == 1 })
-	harness.WaitFor(t, 10*time.Second, "a pull", func() bool { return s.consumer("broker").NumAckPending >= 10 })
+	harness.WaitFor(t, 30*time.Second, "the first frame", func() bool { return sink.count() == 1 })
+	harness.WaitFor(t, 30*time.Second, "a pull", func() bool { return s.consumer("broker").NumAckPending >= 10 })
 	if got := s.consumer("broker").NumAckPending; got > (16<<20)/size {
 		t.Errorf("%d frames of %d bytes were pulled at once, want 16 MiB at most", got, size)
 	}
@@ -200,9 +200,9 @@ func TestWorker_BacklogBehindASlowSinkWaitsAndIsNotDropped(t *testing.T) {
 	}
 	s.run(config(), sink)
 	for i := range frames / 400 {
-		harness.WaitFor(t, 10*time.Second, "a full window", func() bool { return sink.holding.Load() && sink.count() > 400*i })
+		harness.WaitFor(t, 30*time.Second, "a full window", func() bool { return sink.holding.Load() && sink.count() > 400*i })
 		last, since := 0, time.Now()
-		harness.WaitFor(t, 10*time.Second, "everything to stand still", func() bool {
+		harness.WaitFor(t, 30*time.Second, "everything to stand still", func() bool {
 			if n := s.consumer("broker").NumAckPending; n != last {
 				last, since = n, time.Now()
 			}
@@ -263,7 +263,7 @@ func TestWorker_CleanStopDeliversNothingTwice(t *testing.T) {
 		return false, 0
 	}
 	b := s.run(config(), sink)
-	harness.WaitFor(t, 10*time.Second, "frames in flight", func() bool { return sink.holding.Load() })
+	harness.WaitFor(t, 30*time.Second, "frames in flight", func() bool { return sink.holding.Load() })
 	time.AfterFunc(300*time.Millisecond, func() { sink.holding.Store(false) })
 	b.stop()
 	sink.cut = nil
@@ -282,7 +282,7 @@ func TestWorker_NewestBeginsWithTheFramesToComeAcrossARestart(t *testing.T) {
 	c.Newest = true
 	down := &fakeSink{connect: func(int) error { return fmt.Errorf("nobody there") }}
 	b := s.run(c, down)
-	harness.WaitFor(t, 10*time.Second, "the consumer", func() bool { return s.consumer("broker").Config.Durable != "" })
+	harness.WaitFor(t, 30*time.Second, "the consumer", func() bool { return s.consumer("broker").Config.Durable != "" })
 	b.stop()
 	s.publish(11, 20) // while the bridge is away, and after it was set up
 	s.stop()

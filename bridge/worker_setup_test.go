@@ -41,7 +41,7 @@ func startStream(t *testing.T, change ...func(*server.Options)) *stream {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.nc.Close)
-	if s.js, err = jetstream.New(s.nc); err != nil {
+	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	for name, subject := range map[string]string{"FRAMES": "frames.lisbon.>", "EVENTS": "events.lisbon.>", "DEAD": "dead.lisbon.>"} {
@@ -66,7 +66,7 @@ func (s *stream) start() {
 		s.t.Fatal("the server does not start")
 	}
 	if s.nc != nil {
-		harness.WaitFor(s.t, 10*time.Second, "the connection", func() bool { return s.nc.FlushTimeout(time.Second) == nil })
+		harness.WaitFor(s.t, 30*time.Second, "the connection", func() bool { return s.nc.FlushTimeout(time.Second) == nil })
 	}
 }
 
@@ -106,7 +106,7 @@ func (s *stream) consumer(name string) *jetstream.ConsumerInfo {
 // waitAcked waits until the bridge's consumer has nothing left up to the given stream sequence.
 func (s *stream) waitAcked(seq uint64) {
 	s.t.Helper()
-	harness.WaitFor(s.t, 20*time.Second, fmt.Sprintf("%d frames acknowledged", seq), func() bool {
+	harness.WaitFor(s.t, 30*time.Second, fmt.Sprintf("%d frames acknowledged", seq), func() bool {
 		i := s.consumer("broker")
 		return i.AckFloor.Stream >= seq && i.NumAckPending == 0
 	})
@@ -119,7 +119,7 @@ func (s *stream) dead(n int) (all []*jetstream.RawStreamMsg) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	harness.WaitFor(s.t, 10*time.Second, fmt.Sprintf("%d messages in DEAD", n), func() bool {
+	harness.WaitFor(s.t, 30*time.Second, fmt.Sprintf("%d messages in DEAD", n), func() bool {
 		i, err := st.Info(s.t.Context())
 		return err == nil && i.State.Msgs >= uint64(n)
 	})

