@@ -31,6 +31,4 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) setBreaker(s schema.BreakerState) {
-	m.state.Set(map[schema.BreakerState]float64{schema.BreakerClosed: 0, schema.BreakerHalfOpen: 1, schema.BreakerOpen: 2}[s])
-}
+func (m *metrics) setBreaker(s schema.BreakerState) { m.state.Set(s.Number()) }

@@ -8,7 +8,7 @@ import (
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
-	up                                           *prometheus.GaugeVec
+	up, breaker                                  *prometheus.GaugeVec
 	horizon                                      prometheus.Gauge
 }
 
@@ -29,10 +29,12 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}, []string{"camera_id"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_up", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
+		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_breaker_state", ConstLabels: labels,
+			Help: "The camera's breaker: 0 closed, 1 half-open, 2 open."}, []string{"camera_id"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.horizon)
 	return m
 }
 
@@ -40,6 +42,7 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 func (m *metrics) start(id string) {
 	m.lost.WithLabelValues(id)
 	m.up.WithLabelValues(id)
+	m.breaker.WithLabelValues(id)
 	for _, reason := range []string{dropQueueFull, dropShutdown} {
 		m.dropped.WithLabelValues(id, reason)
 	}

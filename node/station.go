@@ -50,7 +50,7 @@ func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metric
 	m.start(id)
 	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m,
 		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
-		status: schema.CameraStatus{State: schema.CameraDown, Since: now.UTC(), Node: node},
+		status: schema.CameraStatus{State: schema.CameraDown, Breaker: schema.BreakerClosed, Since: now.UTC(), Node: node},
 		period: tally{at: now}, summary: tally{at: now}}
 }
 
@@ -113,6 +113,8 @@ func (s *station) State(st camera.State) {
 		s.status.Error = ""
 	}
 	news := st.State != schema.CameraBackoff && st.State != schema.CameraStarting || st.Fault != s.fault && st.State == schema.CameraBackoff
+	wasOpen := s.status.Breaker != schema.BreakerClosed
+	s.status.Breaker = st.Breaker
 	if st.State == schema.CameraBackoff || st.State == schema.CameraUp {
 		s.fault = st.Fault
 	}
@@ -122,6 +124,7 @@ func (s *station) State(st camera.State) {
 		up = 1
 	}
 	s.metrics.up.WithLabelValues(s.id).Set(up)
+	s.metrics.breaker.WithLabelValues(s.id).Set(st.Breaker.Number())
 	e := schema.Event{State: string(st.State), Reason: string(st.Fault), Epoch: st.Epoch}
 	if st.Err != nil {
 		e.Message = st.Err.Error()
@@ -137,6 +140,10 @@ func (s *station) State(st camera.State) {
 	}
 	if news {
 		s.journal.Event(s.event(schema.KindState, e))
+	}
+	if isOpen := st.Breaker != schema.BreakerClosed; isOpen != wasOpen {
+		e.State = string(st.Breaker)
+		s.journal.Event(s.event(schema.KindBreaker, e))
 	}
 	s.publish()
 }

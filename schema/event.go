@@ -23,7 +23,7 @@ const (
 	KindSize     EventKind = "size"     // the camera's pictures changed size; Width and Height are the new ones
 	KindRejected EventKind = "rejected" // Count pictures were refused since the last such event, for Reason
 	KindLost     EventKind = "lost"     // Count frames were handed to the stream and never acknowledged
-	KindBreaker  EventKind = "breaker"  // a bridge's breaker changed to State
+	KindBreaker  EventKind = "breaker"  // the breaker of a bridge or a camera changed to State; a camera's tries are left out
 	KindDead     EventKind = "dead"     // a sink refused a frame for good; it is kept in DEAD
 	KindControl  EventKind = "control"  // the node changed something by itself: Reason names it
 )

@@ -16,24 +16,36 @@ const (
 
 // CameraStatus is the value of a key in [BucketCameras], as JSON.
 type CameraStatus struct {
-	State   CameraState `json:"state"`
-	Since   time.Time   `json:"since"`
-	FPS     float64     `json:"fps"` // frames acknowledged by the stream, a second, over the last period
-	Epoch   int64       `json:"epoch"`
-	LastSeq uint64      `json:"last_seq"` // the last frame acknowledged by the stream
-	Error   string      `json:"error,omitempty"`
-	Node    string      `json:"node"`
+	State   CameraState  `json:"state"`
+	Breaker BreakerState `json:"breaker,omitempty"` // open: the camera has failed again and again, and is tried at growing intervals
+	Since   time.Time    `json:"since"`
+	FPS     float64      `json:"fps"` // frames acknowledged by the stream, a second, over the last period
+	Epoch   int64        `json:"epoch"`
+	LastSeq uint64       `json:"last_seq"` // the last frame acknowledged by the stream
+	Error   string       `json:"error,omitempty"`
+	Node    string       `json:"node"`
 }
 
-// BreakerState is where a bridge's circuit breaker stands.
+// BreakerState is where the circuit breaker of a camera or a bridge stands.
 type BreakerState string
 
-// States of a bridge's breaker.
+// States of a breaker.
 const (
 	BreakerClosed   BreakerState = "closed"
 	BreakerHalfOpen BreakerState = "half-open"
 	BreakerOpen     BreakerState = "open"
 )
+
+// Number is the state as metrics have it: 0 closed, 1 half-open, 2 open.
+func (s BreakerState) Number() float64 {
+	switch s {
+	case BreakerOpen:
+		return 2
+	case BreakerHalfOpen:
+		return 1
+	}
+	return 0
+}
 
 // BridgeStatus is the value of a key in [BucketBridges], as JSON.
 type BridgeStatus struct {

@@ -20,6 +20,7 @@ const (
 	FaultBadData      Fault = "bad_data"     // the answer is no video that can be read
 	FaultEnded        Fault = "ended"        // the camera closed the stream
 	FaultChanged      Fault = "changed"      // the pictures changed their size or format; FFmpeg starts afresh
+	FaultReplaced     Fault = "replaced"     // another configuration is in force, and could not be read beside the old one
 	FaultProcess      Fault = "process"      // FFmpeg could not be started or was killed
 )
 
@@ -36,6 +37,8 @@ const changedNotice = "Changing video frame properties on the fly"
 // of the C library.
 func faultOf(err error, stderr string) Fault {
 	switch {
+	case errors.Is(err, errReplaced):
+		return FaultReplaced
 	case errors.Is(err, errStalled):
 		return FaultStall
 	case errors.Is(err, errChanged):
@@ -81,6 +84,8 @@ func (b *backoff) after(fault Fault, delivered time.Duration) time.Duration {
 		first, most = 15*time.Second, 5*time.Minute
 	case FaultChanged, FaultEnded:
 		first = 100 * time.Millisecond
+	case FaultReplaced:
+		return 0
 	}
 	if delivered >= settled {
 		b.next = 0

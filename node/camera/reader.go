@@ -3,7 +3,7 @@ package camera
 import (
 	"context"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/edge-video/edge-video/schema"
@@ -33,13 +33,18 @@ const (
 
 // State is where a reader stands.
 type State struct {
-	State  schema.CameraState
-	Epoch  int64
-	Fault  Fault         // what ended the last run; set with stalled and backoff
-	Err    error         // the same for people; it holds no secret
-	Pause  time.Duration // with backoff: until the next start
-	Faults int           // runs that ended in a fault since the last picture
+	State   schema.CameraState
+	Breaker schema.BreakerState
+	Epoch   int64
+	Fault   Fault         // what ended the last run; set with stalled and backoff
+	Err     error         // the same for people; it holds no secret
+	Pause   time.Duration // with backoff: until the next start
+	Faults  int           // runs that ended in a fault since the last picture
 }
+
+// breakerFaults is how many runs in a row end without a picture before the camera's breaker opens. It only gives the back-off a name
+// that operators know: the pauses grow from the first fault on.
+const breakerFaults = 3
 
 // Reader captures one camera.
 type Reader struct {
@@ -47,51 +52,146 @@ type Reader struct {
 	ffmpeg FFmpeg
 	out    Output
 	// turn waits for this camera's turn to start an FFmpeg, so that a fleet does not start all at once.
-	turn func(context.Context) error
+	turn    func(context.Context) error
+	changes chan Config   // the newest configuration, not yet in force
+	kicks   chan struct{} // received from during a pause alone
 
 	lastEpoch int64
 	backoff   backoff
 	faults    int
-	pid       atomic.Int64
+	rhythm    rhythm
+	alone     bool // the camera serves one connection at a time, as far as the last change showed
+
+	mu     sync.Mutex // held while out is called
+	holder *session   // what it reports is passed on
 }
 
 // NewReader makes a reader whose epochs are above lastEpoch, the last one stored for the camera, 0 for none. turn returns when the
 // camera may start an FFmpeg, or with the context's error.
 func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.Context) error, out Output) *Reader {
-	return &Reader{config: config, ffmpeg: ffmpeg, out: out, turn: turn, lastEpoch: lastEpoch}
+	return &Reader{config: config, ffmpeg: ffmpeg, out: out, turn: turn, lastEpoch: lastEpoch,
+		changes: make(chan Config, 1), kicks: make(chan struct{})}
 }
 
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
 // everything it had written has been handed to the output. Its error is nil.
 func (r *Reader) Run(ctx context.Context) error {
 	for r.turn(ctx) == nil {
-		epoch := max(time.Now().UnixMilli(), r.lastEpoch+1)
-		r.lastEpoch = epoch
-		r.out.State(State{State: schema.CameraStarting, Epoch: epoch, Faults: r.faults})
-		s := &session{reader: r, epoch: epoch}
-		err := s.run(ctx)
+		s := r.begin(ctx)
+		r.hold(s)
+		r.report(State{State: schema.CameraStarting, Epoch: s.epoch})
+		s, err := r.attend(ctx, s)
 		if ctx.Err() != nil {
 			break
 		}
-		fault := faultOf(err, s.stderr)
-		pause := r.backoff.after(fault, s.delivered())
-		if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {
-			r.ffmpeg.Zscale = false // it refuses pictures of odd size; FFmpeg's own scaler takes them
-		}
-		r.faults++
-		state := State{State: schema.CameraBackoff, Epoch: epoch, Fault: fault, Err: s.describe(err), Pause: pause, Faults: r.faults}
-		if fault == FaultStall {
-			r.out.State(State{State: schema.CameraStalled, Epoch: epoch, Fault: fault, Err: state.Err, Faults: r.faults})
-		}
-		r.out.State(state)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
+		r.pause(ctx, r.fault(s, err))
 	}
-	r.out.State(State{State: schema.CameraDown, Epoch: r.lastEpoch})
+	r.report(State{State: schema.CameraDown, Epoch: r.lastEpoch})
 	return nil
 }
 
-// PID is the process number of the FFmpeg that runs now, 0 while there is none.
-func (r *Reader) PID() int { return int(r.pid.Load()) }
+// Kick ends the pause before the next start, and has the pauses begin small again. It reports whether there was a pause to end.
+func (r *Reader) Kick() bool {
+	select {
+	case r.kicks <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Change puts another configuration of the same camera in force: a new FFmpeg starts beside the one that delivers, and takes over with
+// its first picture. It is called by one goroutine.
+func (r *Reader) Change(c Config) {
+	select {
+	case <-r.changes:
+	default:
+	}
+	r.changes <- c
+}
+
+// PID is the process number of the FFmpeg that delivers now, 0 while there is none.
+func (r *Reader) PID() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.holder == nil {
+		return 0
+	}
+	return int(r.holder.pid.Load())
+}
+
+// begin starts an FFmpeg in an epoch of its own.
+func (r *Reader) begin(ctx context.Context) *session {
+	r.lastEpoch = max(time.Now().UnixMilli(), r.lastEpoch+1)
+	s := newSession(r, r.config, r.lastEpoch)
+	s.start(ctx)
+	return s
+}
+
+// fault reports how a run ended, and returns the pause before the next one.
+func (r *Reader) fault(s *session, err error) time.Duration {
+	fault := faultOf(err, s.stderr)
+	r.rhythm = s.rhythm
+	pause := r.backoff.after(fault, s.delivered())
+	if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {
+		r.ffmpeg.Zscale = false // it refuses pictures of odd size; FFmpeg's own scaler takes them
+	}
+	if s.accepted > 0 {
+		r.faults = 0
+	}
+	r.faults++
+	state := State{State: schema.CameraBackoff, Epoch: s.epoch, Fault: fault, Err: s.describe(err), Pause: pause, Faults: r.faults}
+	if fault == FaultStall {
+		r.report(State{State: schema.CameraStalled, Epoch: s.epoch, Fault: fault, Err: state.Err, Faults: r.faults})
+	}
+	r.report(state)
+	return pause
+}
+
+// pause waits before the next start. A kick and a new configuration end it.
+func (r *Reader) pause(ctx context.Context, d time.Duration) {
+	over := time.NewTimer(d)
+	defer over.Stop()
+	select {
+	case <-ctx.Done():
+	case <-over.C:
+	case <-r.kicks:
+		r.backoff = backoff{}
+	case c := <-r.changes:
+		r.adopt(c)
+	}
+}
+
+// adopt puts a configuration in force. What was learnt with the last one counts no more.
+func (r *Reader) adopt(c Config) { r.config, r.backoff, r.rhythm = c, backoff{}, 0 }
+
+// hold makes s the session whose reports are passed on, unless a later one is already.
+func (r *Reader) hold(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.holder == nil || r.holder.epoch < s.epoch {
+		r.holder = s
+	}
+}
+
+// report passes on a state of the reader itself.
+func (r *Reader) report(st State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st.Breaker = r.breaker(st.State)
+	if st.State == schema.CameraStarting {
+		st.Faults = r.faults
+	}
+	r.out.State(st)
+}
+
+// breaker is where the camera's breaker stands in a state.
+func (r *Reader) breaker(s schema.CameraState) schema.BreakerState {
+	switch {
+	case r.faults < breakerFaults || s == schema.CameraUp || s == schema.CameraDown:
+		return schema.BreakerClosed
+	case s == schema.CameraStarting:
+		return schema.BreakerHalfOpen
+	}
+	return schema.BreakerOpen
+}

@@ -7,36 +7,83 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/edge-video/edge-video/schema"
 )
 
-// session is one run of FFmpeg: one epoch.
+// session is one run of FFmpeg: one epoch. Its goroutine owns what stands below pid until it has ended.
 type session struct {
 	reader *Reader
+	config Config
+	ffmpeg FFmpeg
 	epoch  int64
-	demux  *nutDemuxer
-	units  *accessUnits
-	clock  clock
+	cancel context.CancelFunc
+	up     chan struct{} // closed at the first picture
+	ended  chan error    // how it ended, once
+	pid    atomic.Int64  // 0 while no FFmpeg runs
+
+	demux *nutDemuxer
+	units *accessUnits
+	clock clock
 
 	seq      uint64
 	accepted uint64
 	keyed    bool // a keyframe has been seen
 	first    time.Time
 	last     time.Time
+	rhythm   rhythm
 	stderr   string
+}
+
+func newSession(r *Reader, c Config, epoch int64) *session {
+	return &session{reader: r, config: c, ffmpeg: r.ffmpeg, epoch: epoch, rhythm: r.rhythm, up: make(chan struct{}), ended: make(chan error, 1)}
+}
+
+// start runs the session beside the caller, who waits for ended.
+func (s *session) start(ctx context.Context) {
+	ctx, s.cancel = context.WithCancel(ctx)
+	go func() {
+		defer s.cancel()
+		s.ended <- s.run(ctx)
+	}()
+}
+
+// retire ends the session and waits until it has. What it still reports is passed on only if nobody has taken over.
+func (s *session) retire() {
+	s.cancel()
+	<-s.ended
+}
+
+// isUp reports whether a picture has come.
+func (s *session) isUp() bool {
+	select {
+	case <-s.up:
+		return true
+	default:
+		return false
+	}
+}
+
+// pass reports to the reader's output, if this is the session that delivers.
+func (s *session) pass(report func(Output)) {
+	s.reader.mu.Lock()
+	defer s.reader.mu.Unlock()
+	if s.reader.holder == s {
+		report(s.reader.out)
+	}
 }
 
 // delivered is for how long pictures came.
 func (s *session) delivered() time.Duration { return s.last.Sub(s.first) }
 
 func (s *session) run(ctx context.Context) error {
-	c := &s.reader.config
-	args, stdin := Args(*c, s.reader.ffmpeg)
+	c := &s.config
+	args, stdin := Args(*c, s.ffmpeg)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	proc, err := startProcess(s.reader.ffmpeg.Path, args, stdin, hidden(c), func(line string) {
+	proc, err := startProcess(s.ffmpeg.Path, args, stdin, hidden(c), func(line string) {
 		if strings.Contains(line, changedNotice) {
 			cancel(errChanged)
 		}
@@ -44,8 +91,8 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.reader.pid.Store(int64(proc.cmd.Process.Pid))
-	defer s.reader.pid.Store(0)
+	s.pid.Store(int64(proc.cmd.Process.Pid))
+	defer s.pid.Store(0)
 	stopWith := context.AfterFunc(ctx, proc.stop)
 	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(errStalled) })
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
@@ -69,19 +116,6 @@ func (s *session) run(ctx context.Context) error {
 	return nil
 }
 
-// startGrace is what FFmpeg may take beyond the stall timeout to show the first picture: it connects and looks at the stream first.
-const startGrace = 10 * time.Second
-
-// stallAfter is the stall timeout, or three periods of a camera that is slower than that.
-func (s *session) stallAfter() time.Duration {
-	c := &s.reader.config
-	d := c.StallTimeout
-	if c.Mode == ModeJPEG {
-		d = max(d, time.Duration(3/c.FPS*float64(time.Second)))
-	}
-	return d
-}
-
 // read takes pictures until FFmpeg's output ends. Every picture moves the watchdog on that is good, or too large but alive.
 func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) error {
 	for {
@@ -103,7 +137,7 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			continue
 		}
 		if p.data == nil {
-			s.reject(RejectOverCap, fmt.Sprintf("%d bytes where max_frame allows %d", p.size, s.reader.config.MaxFrame))
+			s.reject(RejectOverCap, fmt.Sprintf("%d bytes where max_frame allows %d", p.size, s.config.MaxFrame))
 			watchdog.Reset(s.stallAfter())
 			continue
 		}
@@ -120,24 +154,30 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			s.reject(RejectBeforeKeyframe, "no keyframe yet")
 			continue
 		}
-		watchdog.Reset(s.stallAfter())
 		s.accept(f)
+		watchdog.Reset(s.stallAfter())
 	}
 }
 
 func (s *session) accept(f *schema.Frame) {
-	s.last = time.Now()
+	now := time.Now()
 	if s.accepted++; s.accepted == 1 {
-		s.first = s.last
-		s.reader.faults = 0
-		s.reader.out.State(State{State: schema.CameraUp, Epoch: s.epoch})
+		s.first = now
+		s.reader.hold(s)
+		s.pass(func(out Output) {
+			out.State(State{State: schema.CameraUp, Breaker: schema.BreakerClosed, Epoch: s.epoch})
+		})
+		close(s.up)
+	} else {
+		s.rhythm.add(now.Sub(s.last))
 	}
-	s.reader.out.Frame(f)
+	s.last = now
+	s.pass(func(out Output) { out.Frame(f) })
 }
 
 // frame makes a frame of a packet. It is nil without an error for video before the first keyframe.
 func (s *session) frame(p packet) (*schema.Frame, error) {
-	c := &s.reader.config
+	c := &s.config
 	f := &schema.Frame{Site: c.Site, Camera: c.ID, Node: c.Node, Epoch: s.epoch, Seq: s.seq, Data: p.data}
 	video := &s.demux.stream
 	var err error
@@ -178,7 +218,7 @@ func (s *session) videoFrame(f *schema.Frame, p packet) (*schema.Frame, error) {
 }
 
 func (s *session) reject(reason Rejection, detail string) {
-	s.reader.out.Rejected(s.epoch, s.seq, reason, detail)
+	s.pass(func(out Output) { out.Rejected(s.epoch, s.seq, reason, detail) })
 }
 
 func (s *session) foreign(n int) { s.reject(RejectForeign, fmt.Sprintf("%d foreign bytes", n)) }
@@ -191,7 +231,7 @@ func (s *session) describe(err error) error {
 	case err == nil:
 		err = errors.New("the camera ended the stream")
 	}
-	if s.stderr == "" || errors.Is(err, errChanged) {
+	if s.stderr == "" || errors.Is(err, errChanged) || errors.Is(err, errReplaced) {
 		return err
 	}
 	return fmt.Errorf("%w: %s", err, s.stderr)

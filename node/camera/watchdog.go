@@ -1,0 +1,31 @@
+package camera
+
+import "time"
+
+// startGrace is what FFmpeg may take beyond the stall timeout to show the first picture: it connects and looks at the stream first. The
+// second picture is given it too where nothing says how often pictures come, as with keyframes.
+const startGrace = 10 * time.Second
+
+// rhythm is how often a camera's pictures come, as it has shown: a moving average of the time between two, 0 until two have come. A
+// freeze now and then does not move it far.
+type rhythm time.Duration
+
+func (r *rhythm) add(gap time.Duration) {
+	if *r == 0 {
+		*r = rhythm(gap)
+		return
+	}
+	*r += (rhythm(gap) - *r) / 8
+}
+
+// stallAfter is how long the camera may be silent now: the stall timeout, or three times what is usual where pictures come more seldom.
+func (s *session) stallAfter() time.Duration {
+	d := max(s.config.StallTimeout, 3*time.Duration(s.rhythm))
+	if s.config.Mode == ModeJPEG {
+		return max(d, time.Duration(3/s.config.FPS*float64(time.Second)))
+	}
+	if s.rhythm == 0 && s.accepted > 0 {
+		d += startGrace
+	}
+	return d
+}
