@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -44,23 +46,34 @@ type CameraConfig struct {
 	QueueBytes int64 // bound of the frames that wait for the stream
 }
 
+// ErrNoCamera says that the node does not read a camera of that id.
+var ErrNoCamera = errors.New("no such camera")
+
 // Fleet captures all cameras of the node into the stream.
 type Fleet struct {
-	config   FleetConfig
-	server   *Server
-	ffmpeg   camera.FFmpeg
-	log      *slog.Logger
-	metrics  *metrics
-	stations map[string]*station // filled by Run before anything else reads it, guarded by mu
+	config  FleetConfig
+	server  *Server
+	ffmpeg  camera.FFmpeg
+	log     *slog.Logger
+	metrics *metrics
+	updates chan update
 
 	mu      sync.Mutex
+	posts   map[string]*post // replaced as a whole
 	horizon horizon
+}
+
+// update asks the fleet's goroutine for other cameras.
+type update struct {
+	config FleetConfig
+	ffmpeg camera.FFmpeg
+	done   chan error
 }
 
 // NewFleet makes a fleet that publishes to the server. Its metrics are registered with reg.
 func NewFleet(config FleetConfig, s *Server, ffmpeg camera.FFmpeg, log *slog.Logger, reg prometheus.Registerer) *Fleet {
 	f := &Fleet{config: config, server: s, ffmpeg: ffmpeg, log: log, metrics: newMetrics(reg, config.Site),
-		horizon: horizon{left: config.Stream.MaxAge}}
+		updates: make(chan update), horizon: horizon{left: config.Stream.MaxAge}}
 	reg.MustRegister(newChildren(config.Site, f.pids))
 	return f
 }
@@ -83,53 +96,24 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	defer pub.close()
 	j := journal.New(js, f.config.Site, f.config.Node, f.log)
-	last, err := f.lastEpochs(ctx, js)
-	if err != nil {
-		return err
-	}
 
 	// The journal outlives the cameras, so that their end is in it.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var writers errgroup.Group
 	writers.Go(func() error { return j.Run(background) })
-	err = f.capture(ctx, pub, js, j, last)
+	r := &roster{fleet: f, pub: pub, js: js, journal: j, starts: rate.NewLimiter(rate.Limit(f.config.StartsPerSecond), 1),
+		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
+	err = f.capture(ctx, r)
+	r.stop(slices.Collect(maps.Keys(r.posts)))
 	stop()
 	return errors.Join(err, writers.Wait())
 }
 
-// capture runs readers and lanes. A lane ends when its reader has ended and everything is acknowledged, at most drainTimeout after ctx.
-func (f *Fleet) capture(ctx context.Context, pub *publisher, js jetstream.JetStream, j *journal.Journal, last map[string]int64) error {
-	starts := rate.NewLimiter(rate.Limit(f.config.StartsPerSecond), 1)
-	drain, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, cancel) })
-	stations := make(map[string]*station, len(f.config.Cameras))
-	var g errgroup.Group
-	for _, c := range f.config.Cameras {
-		s := newStation(c.ID, f.config.Node, f.log, j, f.metrics)
-		s.lane = pub.newLane(c.ID, c.QueueBytes, s)
-		stations[c.ID] = s
-		reader := camera.NewReader(c.Config, f.ffmpeg, last[c.ID], starts.Wait, s)
-		s.pid = reader.PID
-		g.Go(func() error {
-			defer s.lane.close()
-			return reader.Run(ctx)
-		})
-		g.Go(func() error {
-			s.lane.run(drain)
-			s.flush()
-			return nil
-		})
+// capture starts the cameras, and keeps states, rates and the horizon up to date until ctx ends.
+func (f *Fleet) capture(ctx context.Context, r *roster) error {
+	if err := r.update(ctx, f.config, f.ffmpeg); err != nil {
+		return err
 	}
-	f.mu.Lock()
-	f.stations = stations
-	f.mu.Unlock()
-	g.Go(func() error { return f.watch(ctx, js) })
-	return g.Wait()
-}
-
-// watch keeps states, rates and the horizon up to date.
-func (f *Fleet) watch(ctx context.Context, js jetstream.JetStream) error {
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
 	summary := time.Now()
@@ -138,27 +122,51 @@ func (f *Fleet) watch(ctx context.Context, js jetstream.JetStream) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case u := <-f.updates:
+			u.done <- r.update(ctx, u.config, u.ffmpeg)
 		case now := <-tick.C:
 			var frames, bytes uint64
-			for _, s := range f.stations {
-				n, b := s.tick(now)
+			for _, p := range r.posts {
+				n, b := p.station.tick(now)
 				frames, bytes = frames+n, bytes+b
 			}
-			f.updateHorizon(ctx, js, frames, bytes, now.Sub(last))
+			f.updateHorizon(ctx, r.js, frames, bytes, now.Sub(last))
 			last = now
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {
 				summary = now
-				for _, s := range f.stations {
-					s.summarise(now)
+				for _, p := range r.posts {
+					p.station.summarise(now)
 				}
 			}
 		}
 	}
 }
 
+// Update makes the running fleet read the cameras of another configuration, of which it takes these and StartsPerSecond. Cameras that
+// are the same in both are not touched; a changed one is taken over without a gap. It returns when removed cameras have ended and the
+// others have been told. After an error nothing has changed.
+func (f *Fleet) Update(ctx context.Context, config FleetConfig, ffmpeg camera.FFmpeg) error {
+	u := update{config: config, ffmpeg: ffmpeg, done: make(chan error, 1)}
+	select {
+	case f.updates <- u:
+		return <-u.done
+	case <-ctx.Done():
+		return fmt.Errorf("updating cameras: %w", ctx.Err())
+	}
+}
+
+// Kick has a camera that waits for its next start try at once, and reports whether it waited. Its error is [ErrNoCamera].
+func (f *Fleet) Kick(id string) (waited bool, err error) {
+	p := f.now()[id]
+	if p == nil {
+		return false, fmt.Errorf("%w: %q", ErrNoCamera, id)
+	}
+	return p.reader.Kick(), nil
+}
+
 // lastEpochs reads the newest epoch of each camera that the stream or the bucket holds, so that new ones are above it even when the
 // clock has gone back.
-func (f *Fleet) lastEpochs(ctx context.Context, js jetstream.JetStream) (map[string]int64, error) {
+func (f *Fleet) lastEpochs(ctx context.Context, js jetstream.JetStream, cameras []CameraConfig) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	stream, err := js.Stream(ctx, schema.StreamFrames)
@@ -169,8 +177,8 @@ func (f *Fleet) lastEpochs(ctx context.Context, js jetstream.JetStream) (map[str
 	if err != nil {
 		return nil, fmt.Errorf("finding the last epochs: %w", err)
 	}
-	last := make(map[string]int64, len(f.config.Cameras))
-	for _, c := range f.config.Cameras {
+	last := make(map[string]int64, len(cameras))
+	for _, c := range cameras {
 		m, err := stream.GetLastMsgForSubject(ctx, schema.FrameSubject(f.config.Site, c.ID))
 		switch {
 		case err == nil:
@@ -204,32 +212,37 @@ type Health struct {
 
 // Health reports on the cameras.
 func (f *Fleet) Health() Health {
+	up, down := reasons(f.now())
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	up, down := reasons(f.stations)
 	return Health{Up: up, Degraded: down, Horizon: f.horizon.left}
 }
 
 // Cameras is the state of each camera by its id.
 func (f *Fleet) Cameras() map[string]schema.CameraStatus {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := make(map[string]schema.CameraStatus, len(f.stations))
-	for id, s := range f.stations {
-		all[id] = s.snapshot()
+	posts := f.now()
+	all := make(map[string]schema.CameraStatus, len(posts))
+	for id, p := range posts {
+		all[id] = p.station.snapshot()
 	}
 	return all
 }
 
 // pids are the FFmpeg processes that run now, by camera.
 func (f *Fleet) pids() map[string]int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := make(map[string]int, len(f.stations))
-	for id, s := range f.stations {
-		if pid := s.pid(); pid > 0 {
+	posts := f.now()
+	all := make(map[string]int, len(posts))
+	for id, p := range posts {
+		if pid := p.reader.PID(); pid > 0 {
 			all[id] = pid
 		}
 	}
 	return all
+}
+
+// now are the cameras that are read now, by id. The map does not change any more.
+func (f *Fleet) now() map[string]*post {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.posts
 }

@@ -20,13 +20,13 @@ const resendPause = 250 * time.Millisecond
 // counted, and become a gap. What has been published counts towards the publisher's bound instead, until it is acknowledged; what
 // fails is published again under the same identity, before anything newer.
 type lane struct {
-	most   int64 // bytes of the queue
 	send   func(*sending)
 	room   *semaphore.Weighted // bytes in flight, shared by all lanes
 	record laneRecord
 	wake   chan struct{} // holds one: something changed that run waits for
 
 	mu       sync.Mutex
+	most     int64 // bytes of the queue
 	queue    []*schema.Frame
 	bytes    int64
 	closed   bool                  // no frame will be pushed any more
@@ -82,6 +82,13 @@ func (l *lane) push(f *schema.Frame) {
 		l.record.dropped(dropQueueFull, dropped)
 	}
 	l.signal()
+}
+
+// resize changes the bound, which the next frame is held to.
+func (l *lane) resize(most int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.most = most
 }
 
 // pop takes the oldest frame; l.mu is held.

@@ -47,3 +47,15 @@ func (m *metrics) start(id string) {
 		m.dropped.WithLabelValues(id, reason)
 	}
 }
+
+// forget takes a camera's values away, once it is read no more.
+func (m *metrics) forget(id string) {
+	of := prometheus.Labels{"camera_id": id}
+	for _, counters := range []*prometheus.CounterVec{m.processed, m.dropped, m.rejected, m.lost, m.restarts} {
+		counters.DeletePartialMatch(of)
+	}
+	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker} {
+		gauges.DeletePartialMatch(of)
+	}
+	m.latency.DeletePartialMatch(of)
+}

@@ -22,7 +22,6 @@ type station struct {
 	id      string
 	node    string
 	lane    *lane
-	pid     func() int // of its FFmpeg, 0 while there is none
 	log     *slog.Logger
 	journal *journal.Journal
 	metrics *metrics
@@ -113,7 +112,7 @@ func (s *station) State(st camera.State) {
 		s.status.Error = ""
 	}
 	news := st.State != schema.CameraBackoff && st.State != schema.CameraStarting || st.Fault != s.fault && st.State == schema.CameraBackoff
-	wasOpen := s.status.Breaker != schema.BreakerClosed
+	wasOpen := s.status.Breaker.Number() > 0
 	s.status.Breaker = st.Breaker
 	if st.State == schema.CameraBackoff || st.State == schema.CameraUp {
 		s.fault = st.Fault
@@ -141,7 +140,7 @@ func (s *station) State(st camera.State) {
 	if news {
 		s.journal.Event(s.event(schema.KindState, e))
 	}
-	if isOpen := st.Breaker != schema.BreakerClosed; isOpen != wasOpen {
+	if isOpen := st.Breaker.Number() > 0; isOpen != wasOpen {
 		e.State = string(st.Breaker)
 		s.journal.Event(s.event(schema.KindBreaker, e))
 	}
@@ -229,9 +228,9 @@ func (s *station) summarise(now time.Time) {
 }
 
 // reasons lists what keeps cameras from delivering, for readiness: "dock-1 backoff: refused".
-func reasons(stations map[string]*station) (up int, down []string) {
-	for _, id := range slices.Sorted(maps.Keys(stations)) {
-		s := stations[id]
+func reasons(posts map[string]*post) (up int, down []string) {
+	for _, id := range slices.Sorted(maps.Keys(posts)) {
+		s := posts[id].station
 		s.mu.Lock()
 		state, fault := s.status.State, s.fault
 		s.mu.Unlock()

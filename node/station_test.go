@@ -169,6 +169,30 @@ func TestStation_StatesReachBucketAndEvents(t *testing.T) {
 		state(schema.CameraDown, 4, "", ""))
 }
 
+// TestStation_BreakerIsInBucketMetricAndEvents leaves the tries of an open breaker out of the events: they come for as long as the
+// camera is away.
+func TestStation_BreakerIsInBucketMetricAndEvents(t *testing.T) {
+	d := newDesk(t)
+	gone := errors.New("gone")
+	backoff := camera.State{State: schema.CameraBackoff, Breaker: schema.BreakerOpen, Epoch: 3, Fault: "refused", Err: gone}
+	try := camera.State{State: schema.CameraStarting, Breaker: schema.BreakerHalfOpen, Epoch: 4}
+	for i, st := range []camera.State{{State: schema.CameraStarting, Breaker: schema.BreakerClosed, Epoch: 2},
+		{State: schema.CameraBackoff, Breaker: schema.BreakerClosed, Epoch: 2, Fault: "refused", Err: gone},
+		backoff, try, backoff, try, {State: schema.CameraUp, Breaker: schema.BreakerClosed, Epoch: 4}} {
+		d.State(st)
+		harness.WaitFor(t, 5*time.Second, "the bucket to have the state", func() bool {
+			b := d.inBucket()
+			return b.State == st.State && b.Breaker == st.Breaker
+		})
+		if got := d.metric("edge_video_camera_breaker_state", map[string]string{"camera_id": "cam"}); got != st.Breaker.Number() {
+			t.Errorf("state %d: the metric is %v, want %v", i, got, st.Breaker.Number())
+		}
+	}
+	d.wantEvents(schema.Event{Kind: schema.KindState, State: "backoff", Reason: "refused", Message: "gone", Epoch: 2},
+		schema.Event{Kind: schema.KindBreaker, State: "open", Reason: "refused", Message: "gone", Epoch: 3},
+		schema.Event{Kind: schema.KindState, State: "up", Epoch: 4}, schema.Event{Kind: schema.KindBreaker, State: "closed", Epoch: 4})
+}
+
 func TestStation_RefusedPicturesAreOneEventPerReasonInTenSeconds(t *testing.T) {
 	d := newDesk(t)
 	for seq := range uint64(5) {

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -32,6 +33,20 @@ type Config struct {
 	HWAccel      string        // an FFmpeg hwaccel, "auto" or "none"; modes jpeg and keyframes
 	StallTimeout time.Duration // without a picture for this long FFmpeg is replaced
 	MaxFrame     int           // bytes; larger pictures are refused
+}
+
+// Equal reports whether both configurations read the camera in the same way. What the mode does not use does not count.
+func (c Config) Equal(o Config) bool { return reflect.DeepEqual(c.used(), o.used()) }
+
+// used is the configuration without what its mode does not use.
+func (c Config) used() Config {
+	if c.Mode != ModeJPEG {
+		c.FPS = 0
+	}
+	if c.Mode == ModeCopy {
+		c.Quality, c.Width, c.HWAccel = 0, 0, ""
+	}
+	return c
 }
 
 // source is a camera URL taken apart: how FFmpeg is told to read it.

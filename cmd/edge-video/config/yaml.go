@@ -55,13 +55,7 @@ func (c *Config) tree(v reflect.Value) any {
 
 // section lists the keys of a struct, without those that are empty, come from a file, or have no effect.
 func (c *Config) section(v reflect.Value) yaml.MapSlice {
-	var hidden []string
-	switch s := v.Interface().(type) {
-	case Camera:
-		hidden = unused(s.Mode)
-	case Capture:
-		hidden = c.captureUnused()
-	}
+	hidden := c.unused(v)
 	all := fields(v.Type())
 	for _, f := range all {
 		if secret, ok := strings.CutSuffix(f.key, fileSuffix); ok && !v.FieldByIndex(f.index).IsZero() {
@@ -77,6 +71,17 @@ func (c *Config) section(v reflect.Value) yaml.MapSlice {
 		}
 	}
 	return out
+}
+
+// unused lists the keys of a section that have no effect.
+func (c *Config) unused(section reflect.Value) []string {
+	switch s := section.Interface().(type) {
+	case Camera:
+		return unused(s.Mode)
+	case Capture:
+		return c.captureUnused()
+	}
+	return nil
 }
 
 // escape keeps text that looks like a variable from being expanded when it is read again.
