@@ -139,6 +139,8 @@ func TestSubjects_NameTheirParts(t *testing.T) {
 		schema.FrameSubject("lisbon", "dock-1"):                       "frames.lisbon.dock-1",
 		schema.SiteSubjects("events", "lisbon"):                       "events.lisbon.>",
 		schema.DeadSubject("hub", "broker", "lisbon", "dock-1"):       "dead.hub.broker.lisbon.dock-1",
+		schema.KickSubject("lisbon", "dock-1"):                        "camera.kick.lisbon.dock-1",
+		schema.ReloadSubject("lisbon", "gate-7"):                      "node.reload.lisbon.gate-7",
 		schema.StatusKey("lisbon", "dock-1"):                          "lisbon.dock-1",
 		schema.EventSubject("lisbon", schema.ClassLink, "hub", "gap"): "events.lisbon.link.hub.gap",
 	} {

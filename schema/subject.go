@@ -46,3 +46,9 @@ func EventSubject(site string, class EventClass, name string, kind EventKind) st
 func DeadSubject(bridgeSite, bridge, frameSite, camera string) string {
 	return "dead." + bridgeSite + "." + bridge + "." + frameSite + "." + camera
 }
+
+// KickSubject is where a node is asked to try a camera again now; the answer is JSON.
+func KickSubject(site, camera string) string { return "camera.kick." + site + "." + camera }
+
+// ReloadSubject is where a node is asked to read its configuration file again; the answer lists the changes, one a line.
+func ReloadSubject(site, node string) string { return "node.reload." + site + "." + node }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
@@ -19,39 +21,41 @@ import (
 
 // app is one node with everything that runs in it.
 type app struct {
-	config  *config.Config
-	log     *slog.Logger
-	reg     *prometheus.Registry
-	server  *node.Server
-	fleet   *node.Fleet
-	workers []*bridge.Worker
-	http    net.Listener // nil where there is none
+	config     atomic.Pointer[config.Config] // what is in force
+	file       string                        // where it was read from, "" for the demo's
+	ffmpegPath string
+	ffmpeg     camera.FFmpeg // found when the first camera wants it
+	log        *slog.Logger
+	reg        *prometheus.Registry
+	server     *node.Server
+	fleet      *node.Fleet
+	bridges    *bridges
+	first      []*running   // bridges to begin with
+	http       net.Listener // nil where there is none
+	control    *control     // set by runControl
+
+	reloading sync.Mutex // one reload at a time
 }
 
 // newApp puts a node together. It creates nothing on disk; the listener for HTTP is open when it returns.
 func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.Logger) (*app, error) {
-	a := &app{config: c, log: log, reg: prometheus.NewRegistry()}
+	a := &app{ffmpegPath: ffmpegPath, log: log, reg: prometheus.NewRegistry()}
+	a.config.Store(c)
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	if err := checkDisk(c); err != nil {
 		return nil, err
 	}
-	var ffmpeg camera.FFmpeg
-	var err error
-	if len(c.Cameras) > 0 {
-		if ffmpeg, err = camera.FindFFmpeg(ctx, ffmpegPath); err != nil {
-			return nil, err
-		}
+	if err := a.findFFmpeg(ctx, c); err != nil {
+		return nil, err
 	}
+	var err error
 	if a.server, err = node.NewServer(serverConfig(c), log); err != nil {
 		return nil, err
 	}
-	a.fleet = node.NewFleet(fleetConfig(c), a.server, ffmpeg, log, a.reg)
-	for _, b := range c.Bridges {
-		w, err := newWorker(c, b, a.server, log, a.reg)
-		if err != nil {
-			return nil, err
-		}
-		a.workers = append(a.workers, w)
+	a.fleet = node.NewFleet(fleetConfig(c), a.server, a.ffmpeg, log, a.reg)
+	a.bridges = newBridges(a.server, log)
+	if a.first, err = a.bridges.prepare(c); err != nil {
+		return nil, err
 	}
 	if c.HTTP.Listen != "" {
 		if a.http, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
@@ -59,6 +63,15 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 		}
 	}
 	return a, nil
+}
+
+// findFFmpeg looks at the ffmpeg at hand, once there is a camera to read.
+func (a *app) findFFmpeg(ctx context.Context, c *config.Config) (err error) {
+	if len(c.Cameras) == 0 || a.ffmpeg.Path != "" {
+		return nil
+	}
+	a.ffmpeg, err = camera.FindFFmpeg(ctx, a.ffmpegPath)
+	return err
 }
 
 func buildInfo() prometheus.Collector {
@@ -69,8 +82,9 @@ func buildInfo() prometheus.Collector {
 }
 
 // run runs the node until ctx ends or a part of it cannot go on. Things stop in the order in which they depend on each other: HTTP,
-// cameras with their queues, and bridges at once; the server when they have all returned.
-func (a *app) run(ctx context.Context) error {
+// cameras with their queues, and bridges at once; the server when they have all returned. A signal on hangup, which may be nil, has the
+// configuration read again.
+func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	serving, stopServer := context.WithCancel(context.WithoutCancel(ctx))
@@ -87,9 +101,10 @@ func (a *app) run(ctx context.Context) error {
 	select {
 	case <-a.server.Ready():
 		work.Go(func() error { return a.fleet.Run(working) })
-		for _, w := range a.workers {
-			work.Go(func() error { return w.Run(working) })
-		}
+		work.Go(func() error { return a.bridges.run(working, a.first) })
+		work.Go(func() error {
+			return a.runControl(working, func() { work.Go(func() error { return a.reloadOn(working, hangup) }) })
+		})
 	case <-working.Done():
 	}
 	err := work.Wait()

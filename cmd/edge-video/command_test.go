@@ -25,7 +25,7 @@ func execute(t *testing.T, args ...string) result {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out, err bytes.Buffer
-	code := run(ctx, args, console{out: &out, err: &err})
+	code := run(ctx, nil, args, console{out: &out, err: &err})
 	return result{code, out.String(), err.String()}
 }
 

@@ -54,7 +54,7 @@ func (d *demoCommand) Run(ctx context.Context, c console) (err error) {
 		defer close(reported)
 		a.printRates(reporting, c.out)
 	}()
-	err = a.run(ctx)
+	err = a.run(ctx, nil)
 	stop()
 	<-reported
 	return err
@@ -153,8 +153,8 @@ func (a *app) printRates(ctx context.Context, w io.Writer) {
 				c := cameras[id]
 				fmt.Fprintf(t, "  camera %s\t%s\t%.1f frames/s stored\tlast %d.%d\t%s\n", id, c.State, c.FPS, c.Epoch, c.LastSeq, c.Error)
 			}
-			for _, worker := range a.workers {
-				h := worker.Health()
+			for _, b := range a.bridges.list() {
+				h := b.worker.Health()
 				rate := float64(h.Delivered-last[h.Name]) / demoPeriod.Seconds()
 				last[h.Name] = h.Delivered
 				fault := ""

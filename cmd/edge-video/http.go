@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/edge-video/edge-video/node"
@@ -25,7 +26,7 @@ func (a *app) httpAddress() string {
 // serveHTTP serves until ctx ends.
 func (a *app) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{Registry: a.reg}))
+	mux.HandleFunc("GET /metrics", a.metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", a.readyz)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
@@ -46,6 +47,12 @@ func (a *app) serveHTTP(ctx context.Context) error {
 	}
 	<-closed
 	return nil
+}
+
+// metrics answers with those of the node and of the bridges that it has now.
+func (a *app) metrics(w http.ResponseWriter, r *http.Request) {
+	all := append(prometheus.Gatherers{a.reg}, a.bridges.gatherers()...)
+	promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: a.reg}).ServeHTTP(w, r)
 }
 
 // readiness is the body of /readyz.
@@ -78,19 +85,19 @@ func (a *app) readiness() readiness {
 	}
 	cameras := a.fleet.Health()
 	r.Degraded = append(r.Degraded, cameras.Degraded...)
-	if n := len(a.config.Cameras); n > 0 && cameras.Up == 0 {
+	if n := len(a.config.Load().Cameras); n > 0 && cameras.Up == 0 {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("none of %d cameras delivers", n))
 	}
 	if cameras.Horizon <= 0 {
 		r.Reasons = append(r.Reasons, "the horizon is exhausted: the stream discards frames that a bridge has not delivered")
 	}
-	if disk, err := node.DiskOf(a.config.DataDir); err != nil {
+	if disk, err := node.DiskOf(a.config.Load().DataDir); err != nil {
 		r.Reasons = append(r.Reasons, err.Error())
 	} else if disk.Free < disk.Floor {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("the disk of data_dir is full: %d MiB free, %d needed", disk.Free>>20, disk.Floor>>20))
 	}
-	for _, w := range a.workers {
-		h := w.Health()
+	for _, b := range a.bridges.list() {
+		h := b.worker.Health()
 		if h.Err != nil || h.State != schema.BreakerClosed {
 			r.Degraded = append(r.Degraded, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
 		}

@@ -25,6 +25,7 @@ const (
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Run a node as its configuration says."`
 	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
+	Kick    kickCommand    `cmd:"" help:"Have a camera that waits for its next try be tried now."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -34,19 +35,24 @@ type console struct {
 	out, err io.Writer
 }
 
+// hangups are signals to read the configuration again.
+type hangups <-chan os.Signal
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], console{out: os.Stdout, err: os.Stderr})
+	hangup := make(chan os.Signal, 1) // more signals than one mean the same
+	signal.Notify(hangup, syscall.SIGHUP)
+	code := run(ctx, hangup, os.Args[1:], console{out: os.Stdout, err: os.Stderr})
 	stop() // not before: whoever signals twice, as timeout(1) does, must not cut the clean stop short
 	os.Exit(code)
 }
 
 // run executes one command line and returns the exit code.
-func run(ctx context.Context, args []string, c console) int {
+func run(ctx context.Context, hangup hangups, args []string, c console) int {
 	exited := -1
 	parser, err := kong.New(&commands{}, kong.Name("edge-video"), kong.Writers(c.out, c.err),
 		kong.Description("Captures IP cameras into an embedded NATS JetStream, and republishes every frame to RabbitMQ and Redis."),
-		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c))
+		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c, hangup))
 	if err != nil {
 		fmt.Fprintln(c.err, "edge-video:", err)
 		return exitFailed

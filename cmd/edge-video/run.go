@@ -12,8 +12,8 @@ type runCommand struct {
 	FFmpeg string `name:"ffmpeg" default:"ffmpeg" placeholder:"PATH" help:"The ffmpeg to use; by default the one on PATH."`
 }
 
-// Run runs a node until the program is asked to stop.
-func (r *runCommand) Run(ctx context.Context, c console) error {
+// Run runs a node until the program is asked to stop. SIGHUP has it read its configuration again.
+func (r *runCommand) Run(ctx context.Context, c console, hangup hangups) error {
 	cfg, warnings, err := config.Load(r.Config, os.LookupEnv)
 	if err != nil {
 		return err
@@ -28,7 +28,8 @@ func (r *runCommand) Run(ctx context.Context, c console) error {
 	}
 	log.Info("edge-video", "version", programVersion(), "site", cfg.Site, "node", cfg.Node, "cameras", len(cfg.Cameras), "bridges", len(cfg.Bridges),
 		"http", a.httpAddress())
-	if err := a.run(ctx); err != nil {
+	a.file = r.Config
+	if err := a.run(ctx, hangup); err != nil {
 		return err
 	}
 	log.Info("stopped")

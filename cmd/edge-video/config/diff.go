@@ -120,3 +120,10 @@ func name(v reflect.Value) string {
 	}
 	return v.Interface().(Bridge).Name
 }
+
+// Adopt is next as far as it can be put in force while the node runs: with c's own values for what needs a restart.
+func (c *Config) Adopt(next *Config) *Config {
+	out := *c
+	out.Capture, out.Cameras, out.Bridges, out.source = next.Capture, next.Cameras, next.Bridges, next.source
+	return &out
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node"
+)
+
+// bridges are the node's bridges at work. Each has metrics of its own, which go with it.
+type bridges struct {
+	server  *node.Server
+	log     *slog.Logger
+	updates chan []*running
+
+	mu    sync.Mutex
+	works []*running // sorted by name; replaced as a whole
+}
+
+// running is one bridge.
+type running struct {
+	config config.Bridge
+	worker *bridge.Worker
+	reg    *prometheus.Registry
+	cancel context.CancelFunc // nil until it runs
+	ended  chan struct{}
+}
+
+func newBridges(s *node.Server, log *slog.Logger) *bridges {
+	return &bridges{server: s, log: log, updates: make(chan []*running)}
+}
+
+// prepare makes what a configuration asks for: bridges that are the same stay as they are, others are made and do not run yet.
+func (b *bridges) prepare(c *config.Config) ([]*running, error) {
+	now := map[string]*running{}
+	for _, r := range b.list() {
+		now[r.config.Name] = r
+	}
+	var all []*running
+	for _, wanted := range c.Bridges {
+		if r := now[wanted.Name]; r != nil && reflect.DeepEqual(r.config, wanted) {
+			all = append(all, r)
+			continue
+		}
+		r := &running{config: wanted, reg: prometheus.NewRegistry(), ended: make(chan struct{})}
+		var err error
+		if r.worker, err = newWorker(c, wanted, b.server, b.log, r.reg); err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(x, y *running) int { return strings.Compare(x.config.Name, y.config.Name) })
+	return all, nil
+}
+
+// run runs bridges until ctx ends, and changes them as update asks. The error is that of a bridge that could not begin.
+func (b *bridges) run(ctx context.Context, first []*running) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		b.apply(ctx, g, first)
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case next := <-b.updates:
+				b.apply(ctx, g, next)
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// update makes the prepared bridges the ones that run. Those that are no more among them end first: they share their durable with what
+// takes their place.
+func (b *bridges) update(ctx context.Context, next []*running) {
+	select {
+	case b.updates <- next:
+	case <-ctx.Done():
+	}
+}
+
+func (b *bridges) apply(ctx context.Context, g *errgroup.Group, next []*running) {
+	for _, r := range b.list() {
+		if !slices.Contains(next, r) {
+			r.cancel()
+			<-r.ended
+		}
+	}
+	for _, r := range next {
+		if r.cancel != nil {
+			continue
+		}
+		var own context.Context
+		own, r.cancel = context.WithCancel(ctx)
+		g.Go(func() error {
+			defer close(r.ended)
+			defer r.cancel()
+			return r.worker.Run(own)
+		})
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.works = next
+}
+
+// list are the bridges that run now. The slice does not change any more.
+func (b *bridges) list() []*running {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.works
+}
+
+// gatherers are where the bridges' metrics are found.
+func (b *bridges) gatherers() (all prometheus.Gatherers) {
+	for _, r := range b.list() {
+		all = append(all, r.reg)
+	}
+	return all
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
+)
+
+// clientTimeout bounds how long a command waits for a node to answer.
+const clientTimeout = 5 * time.Second
+
+// client is how commands reach a running node.
+type client struct {
+	Server string `placeholder:"URL" help:"NATS server of the node; else NATS_URL, else the configuration's."`
+	Creds  string `placeholder:"FILE" help:"Credentials for it, where it asks for them."`
+	Config string `placeholder:"FILE" help:"Configuration file of the node."`
+}
+
+// connect returns a connection, which the caller closes, and the node's site, "" where only the node knows it.
+func (c *client) connect() (nc *nats.Conn, site string, err error) {
+	address := c.Server
+	if address == "" {
+		address = os.Getenv("NATS_URL")
+	}
+	if c.Config != "" {
+		cfg, _, err := config.Load(c.Config, os.LookupEnv)
+		if err != nil {
+			return nil, "", err
+		}
+		site = cfg.Site
+		if address == "" {
+			address = reachable(cfg.NATS.Listen)
+		}
+	}
+	if address == "" {
+		return nil, "", errors.New("no server to reach; give --server URL, NATS_URL or --config FILE with nats.listen")
+	}
+	options := []nats.Option{nats.Name("edge-video"), nats.Timeout(clientTimeout)}
+	if c.Creds != "" {
+		options = append(options, nats.UserCredentials(c.Creds))
+	}
+	if nc, err = nats.Connect(address, options...); err != nil {
+		return nil, "", fmt.Errorf("reaching the node at %s: %w; is it running?", config.URL(address), err)
+	}
+	return nc, site, nil
+}
+
+// reachable is where a listener is found on this machine, "" where there is none.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "nats://" + net.JoinHostPort(host, port)
+}
+
+// siteOf asks whichever node answers first.
+func siteOf(ctx context.Context, nc *nats.Conn) (string, error) {
+	subject, err := micro.ControlSubject(micro.InfoVerb, serviceName, "")
+	if err != nil {
+		return "", fmt.Errorf("naming the node's service: %w", err)
+	}
+	m, err := nc.RequestWithContext(ctx, subject, nil)
+	if err != nil {
+		return "", fmt.Errorf("no edge-video node answers: %w", err)
+	}
+	var info micro.Info
+	if err := json.Unmarshal(m.Data, &info); err != nil {
+		return "", fmt.Errorf("reading the node's answer: %w", err)
+	}
+	return info.Metadata["site"], nil
+}
