@@ -43,18 +43,21 @@ fuzz: ## run every fuzz test for FUZZTIME
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$pkg; done; done
 
-deps: APT := $(APT_TEST)
 deps: deps-run bin/nats ## set up what tests need and this machine lacks (Debian, Ubuntu)
+	@$(call install,$(APT_TEST))
 
-deps-run: APT ?= $(APT_RUN)
 deps-run:
-	@missing=$$(for p in $(APT); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
-	if [ "$(APT)" = "$(APT_RUN)" ] && command -v ffmpeg >/dev/null; then missing=; fi; \
-	if [ -n "$$missing" ]; then \
-	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  $$sudo apt-get update -q && \
-	  $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $$missing; \
-	fi
+	@command -v ffmpeg >/dev/null || { $(call install,$(APT_RUN)); }
+
+# install sets up the packages of a list that are missing.
+define install
+missing=$$(for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  $$sudo apt-get update -q && \
+  $$sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends $$missing; \
+fi
+endef
 
 bin/nats:
 	GOBIN=$(CURDIR)/bin $(GO) install github.com/nats-io/natscli/nats@$(NATS_CLI)

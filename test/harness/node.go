@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,20 @@ func NewNode(t testing.TB, o NodeOptions) *Node {
 	if n.Dir == "" {
 		n.Dir = filepath.Join(dir, "data")
 	}
+	n.write(t, o)
+	n.service = newService(t, program{name: "edge-video", path: o.Program, args: []string{"run", "--config", n.Config}, dir: dir,
+		env: []string{"GORACE=halt_on_error=1"}}, func() error {
+		if err := dialTCP(hostPort(n.httpPort)); err != nil {
+			return err
+		}
+		return dialTCP(hostPort(n.natsPort))
+	})
+	return n
+}
+
+// write writes its configuration.
+func (n *Node) write(t testing.TB, o NodeOptions) {
+	t.Helper()
 	section := func(name, text string) string {
 		if text == "" {
 			return ""
@@ -75,14 +90,18 @@ func NewNode(t testing.TB, o NodeOptions) *Node {
 	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	n.service = newService(t, program{name: "edge-video", path: o.Program, args: []string{"run", "--config", n.Config}, dir: dir,
-		env: []string{"GORACE=halt_on_error=1"}}, func() error {
-		if err := dialTCP(hostPort(n.httpPort)); err != nil {
-			return err
-		}
-		return dialTCP(hostPort(n.natsPort))
-	})
-	return n
+}
+
+// Configure writes another configuration. The node takes it up when it is started, and as far as it can when asked by [Node.Hangup].
+func (n *Node) Configure(o NodeOptions) {
+	n.t.Helper()
+	n.write(n.t, o)
+}
+
+// Hangup sends it SIGHUP.
+func (n *Node) Hangup() {
+	n.t.Helper()
+	n.signal(syscall.SIGHUP)
 }
 
 // NATSURL is where its NATS server listens.
