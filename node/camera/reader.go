@@ -17,6 +17,9 @@ type Output interface {
 	Rejected(epoch int64, seq uint64, reason Rejection, detail string)
 	// State reports a change.
 	State(s State)
+	// Looks reports that pictures begin to show nothing worth seeing, from the given one on, or show something again. Other than the
+	// rest it may come from another goroutine, one call at a time and all before the state turns down.
+	Looks(epoch int64, seq uint64, look Look)
 }
 
 // Rejection is why a picture is not stored, as a label.
@@ -53,6 +56,7 @@ type Reader struct {
 	backoff   backoff
 	faults    int
 	pid       atomic.Int64
+	looks     *looks
 }
 
 // NewReader makes a reader whose epochs are above lastEpoch, the last one stored for the camera, 0 for none. turn returns when the
@@ -64,6 +68,7 @@ func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
 // everything it had written has been handed to the output. Its error is nil.
 func (r *Reader) Run(ctx context.Context) error {
+	r.looks = newLooks(ctx, r.ffmpeg, r.out.Looks)
 	for r.turn(ctx) == nil {
 		epoch := max(time.Now().UnixMilli(), r.lastEpoch+1)
 		r.lastEpoch = epoch
@@ -89,6 +94,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+	r.looks.wait()
 	r.out.State(State{State: schema.CameraDown, Epoch: r.lastEpoch})
 	return nil
 }

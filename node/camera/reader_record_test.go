@@ -28,6 +28,7 @@ type record struct {
 	arrived  []time.Time
 	rejected []rejection
 	states   []camera.State
+	looks    []camera.Look
 }
 
 type rejection struct {
@@ -52,6 +53,12 @@ func (r *record) State(s camera.State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.states = append(r.states, s)
+}
+
+func (r *record) Looks(_ int64, _ uint64, look camera.Look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looks = append(r.looks, look)
 }
 
 func (r *record) framesNow() []*schema.Frame {

@@ -132,6 +132,7 @@ func (s *session) accept(f *schema.Frame) {
 		s.reader.faults = 0
 		s.reader.out.State(State{State: schema.CameraUp, Epoch: s.epoch})
 	}
+	s.reader.looks.see(f, s.last)
 	s.reader.out.Frame(f)
 }
 
