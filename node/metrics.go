@@ -2,13 +2,15 @@ package node
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/node/camera"
 )
 
 // metrics are the capture side's, all with the label site.
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
-	up                                           *prometheus.GaugeVec
+	up, look                                     *prometheus.GaugeVec
 	horizon                                      prometheus.Gauge
 }
 
@@ -29,17 +31,31 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}, []string{"camera_id"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_up", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
+		look: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_look", ConstLabels: labels,
+			Help: "1 while the camera's pictures arrive and show nothing: always the same, or nothing but one colour."}, []string{"camera_id", "kind"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.look, m.horizon)
 	return m
+}
+
+// looks sets what a camera's pictures look like.
+func (m *metrics) looks(id string, look camera.Look) {
+	for _, kind := range camera.Looks() {
+		value := 0.0
+		if kind == look {
+			value = 1
+		}
+		m.look.WithLabelValues(id, string(kind)).Set(value)
+	}
 }
 
 // start makes a camera's counters visible at zero, so that their first step shows.
 func (m *metrics) start(id string) {
 	m.lost.WithLabelValues(id)
 	m.up.WithLabelValues(id)
+	m.looks(id, camera.LookFine)
 	for _, reason := range []string{dropQueueFull, dropShutdown} {
 		m.dropped.WithLabelValues(id, reason)
 	}

@@ -29,6 +29,7 @@ func Looks() []Look { return []Look{LookFrozen, LookBlack, LookGreen, LookGrey, 
 // at, which takes decoding, beside the pictures' way and never two at a time on a node.
 type looks struct {
 	ctx    context.Context
+	far    time.Duration // of its JPEG pictures
 	ffmpeg FFmpeg
 	report func(epoch int64, seq uint64, look Look)
 	seed   maphash.Seed
@@ -41,8 +42,12 @@ type looks struct {
 }
 
 // newLooks makes the looks of one camera. They end with ctx; wait returns after that. report is called for each change.
-func newLooks(ctx context.Context, ffmpeg FFmpeg, report func(epoch int64, seq uint64, look Look)) *looks {
-	return &looks{ctx: ctx, ffmpeg: ffmpeg, report: report, seed: maphash.MakeSeed()}
+func newLooks(ctx context.Context, mode Mode, ffmpeg FFmpeg, report func(epoch int64, seq uint64, look Look)) *looks {
+	l := &looks{ctx: ctx, far: jpegFar, ffmpeg: ffmpeg, report: report, seed: maphash.MakeSeed()}
+	if mode == ModeKeyframes {
+		l.far = near
+	}
+	return l
 }
 
 // wait returns when no picture is looked at any more. No picture may be seen meanwhile.
@@ -73,7 +78,7 @@ func (l *looks) sight(f *schema.Frame, now time.Time) (s sight, ok bool) {
 		return s, false
 	}
 	if f.ContentType == schema.ContentJPEG {
-		return sight{at: now, key: maphash.Bytes(l.seed, f.Data), size: len(f.Data), far: jpegFar, period: jpegPeriod}, true
+		return sight{at: now, key: maphash.Bytes(l.seed, f.Data), size: len(f.Data), far: l.far, period: jpegPeriod}, true
 	}
 	if !f.Keyframe {
 		return s, false
@@ -88,9 +93,12 @@ func (l *looks) sight(f *schema.Frame, now time.Time) (s sight, ok bool) {
 
 // look decodes a picture and draws the conclusion. A picture that cannot be decoded tells nothing.
 func (l *looks) look(f *schema.Frame, s sight) {
-	began := time.Now()
 	g, err := l.ffmpeg.gridOf(l.ctx, f)
-	l.ffmpeg.endLook(time.Since(began))
+	rest := time.Duration(0)
+	if f.ContentType != schema.ContentJPEG {
+		rest = lookRest
+	}
+	l.ffmpeg.endLook(rest)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.busy = false
@@ -118,5 +126,5 @@ func (f FFmpeg) beginLook() bool {
 	}
 }
 
-// endLook frees the place after a pause, so that looking takes no more than a third of a core whatever all cameras show.
-func (f FFmpeg) endLook(took time.Duration) { time.AfterFunc(2*took, func() { <-f.looking }) }
+// endLook frees the place after a rest.
+func (f FFmpeg) endLook(rest time.Duration) { time.AfterFunc(rest, func() { <-f.looking }) }

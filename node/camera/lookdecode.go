@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxLookPixels = 1 << 25 // 8K; decoded it takes 50 MB for a moment
+	maxLookPixels = 1 << 24 // more than 5K; a progressive JPEG of that takes 100 MB for a moment
 	lookTimeout   = 5 * time.Second
+	lookRest      = time.Second // between two runs of FFmpeg, each a quarter of a second of CPU: however many cameras ask for it
 
 	// A keyframe of one colour takes 1/32 of a bit a pixel and some hundred bytes, that of a scene a quarter and more.
 	tinyPart, tinyBytes = 100, 1500

@@ -50,7 +50,7 @@ func TestKeyframes_OneColourIsTinyAndDecodedToItsName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := keyframes(t, encoded(t, name, c.source, c.options...))[0]
-			s, ok := newLooks(t.Context(), FFmpeg{}, nil).sight(f, time.Now())
+			s, ok := newLooks(t.Context(), ModeCopy, FFmpeg{}, nil).sight(f, time.Now())
 			if !ok || s.period > 0 != c.tiny {
 				t.Errorf("%d bytes are tiny: %v, want %v", s.size, s.period > 0, c.tiny)
 			}
@@ -168,7 +168,7 @@ func BenchmarkLooks(b *testing.B) {
 		"keyframe":  {ContentType: schema.ContentH264, Width: 1280, Height: 720, Keyframe: true, Data: make([]byte, 100_000)},
 	} {
 		b.Run(name, func(b *testing.B) {
-			l := newLooks(b.Context(), FFmpeg{}, func(int64, uint64, Look) {})
+			l := newLooks(b.Context(), ModeCopy, FFmpeg{}, func(int64, uint64, Look) {})
 			copy(f.Data, []byte{0, 0, 0, 1, 0x65})
 			for i := 5; i < len(f.Data); i++ {
 				f.Data[i] = byte(i | 1)

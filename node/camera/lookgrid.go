@@ -17,7 +17,7 @@ type cell [3]uint8
 
 const (
 	cellSpread  = 6 // how far cells of one colour lie apart
-	cellChange  = 3 // how far a cell of the same picture differs, encoded anew
+	cellChange  = 4 // how far a cell of the same picture differs, encoded anew
 	edgeRows    = gridHeight / 8
 	edgeTrouble = 3 // one in so many cells of an edge's rows may be an overlay
 )

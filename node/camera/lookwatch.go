@@ -7,13 +7,13 @@ import (
 
 const (
 	lookWindow = 9 * time.Second         // for how long a picture is known again
-	lookPause  = 1800 * time.Millisecond // at least between two looks; less than the two seconds that cameras' keyframes are often apart
+	lookPause  = 1500 * time.Millisecond // at least between two looks; well below the two seconds that keyframes are often apart
 	lookAgain  = 20 * time.Second        // between two looks while nothing seems to change
 
 	// A picture that comes again after near may be frozen, and is looked at.
-	near = 1800 * time.Millisecond
-	// Decoded pictures of a live scene without noise can repeat exactly until the camera's next keyframe; frozen are those that repeat
-	// for longer than most cameras' keyframes are apart.
+	near = 1500 * time.Millisecond
+	// Pictures of a live scene without noise can repeat exactly until the camera's next keyframe, but not beyond. Where it is not known
+	// which pictures were keyframes, frozen are those that repeat for longer than most cameras' keyframes are apart.
 	jpegFar    = 5 * time.Second
 	frozenFor  = 5 * time.Second
 	frozenLong = 9 * time.Second // so long takes two looks instead of three

@@ -122,7 +122,7 @@ func TestWatch_LivePicturesAreNeverFrozen(t *testing.T) {
 		"a still scene with noise": {live, 10, 21},
 		"a scene without noise, new with each keyframe": {func(n int, _ time.Duration) shot {
 			return shot{key: uint64(n / 40), size: 50_000, shows: shows(0)}
-		}, 10, 340},
+		}, 10, 410},
 		"a clip of a second, again and again": {func(n int, _ time.Duration) shot {
 			return shot{key: uint64(n % 11), size: 50_000, shows: shows(byte(n % 11 * 20))}
 		}, 10, 45},

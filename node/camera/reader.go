@@ -68,7 +68,7 @@ func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
 // everything it had written has been handed to the output. Its error is nil.
 func (r *Reader) Run(ctx context.Context) error {
-	r.looks = newLooks(ctx, r.ffmpeg, r.out.Looks)
+	r.looks = newLooks(ctx, r.config.Mode, r.ffmpeg, r.out.Looks)
 	for r.turn(ctx) == nil {
 		epoch := max(time.Now().UnixMilli(), r.lastEpoch+1)
 		r.lastEpoch = epoch

@@ -28,7 +28,12 @@ type record struct {
 	arrived  []time.Time
 	rejected []rejection
 	states   []camera.State
-	looks    []camera.Look
+	looks    []look
+}
+
+type look struct {
+	look camera.Look
+	seq  uint64
 }
 
 type rejection struct {
@@ -55,10 +60,16 @@ func (r *record) State(s camera.State) {
 	r.states = append(r.states, s)
 }
 
-func (r *record) Looks(_ int64, _ uint64, look camera.Look) {
+func (r *record) Looks(_ int64, seq uint64, l camera.Look) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.looks = append(r.looks, look)
+	r.looks = append(r.looks, look{l, seq})
+}
+
+func (r *record) looksNow() []look {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.looks)
 }
 
 func (r *record) framesNow() []*schema.Frame {
