@@ -48,80 +48,65 @@ var (
 	hevc         = []string{"-c:v", "libx265", "-preset", "ultrafast", "-tune", "zerolatency", "-x265-params", "log-level=none:keyint=20:bframes=0:open-gop=0"}
 )
 
-func long(source string) string { return source + ",trim=duration=14" }
-
 func TestReader_OneColourIsNoticed(t *testing.T) {
 	t.Parallel()
+	file := func(name, source string, options ...string) string {
+		return "file:" + clip(t, name, source, options...)
+	}
+	const size = ":size=320x240:rate=10"
 	for name, c := range map[string]struct {
-		url  func(t *testing.T) string
+		url  string
 		mode camera.Mode
 		want camera.Look
 	}{
-		"black, jpeg":             {madeUp("color=black:size=320x240:rate=10"), camera.ModeJPEG, camera.LookBlack},
-		"green, jpeg":             {madeUp("color=0x008000:size=320x240:rate=10"), camera.ModeJPEG, camera.LookGreen},
-		"grey, jpeg":              {madeUp("color=gray:size=320x240:rate=10"), camera.ModeJPEG, camera.LookGrey},
-		"white, jpeg":             {madeUp("color=white:size=320x240:rate=10"), camera.ModeJPEG, camera.LookFlat},
-		"a decoder's green, copy": {file("color=0x008700:size=320x240:rate=10:duration=4", "-g", "20"), camera.ModeCopy, camera.LookGreen},
-		"black, copy of H.265":    {file("color=black:size=320x240:rate=10:duration=4", hevc...), camera.ModeCopy, camera.LookBlack},
-		"grey, keyframes":         {file("color=gray:size=320x240:rate=10:duration=4", "-g", "20"), camera.ModeKeyframes, camera.LookGrey},
-		"a covered lens, keyframes": {file(long("color=0x080808:size=320x240:rate=10,noise=alls=6:allf=t"), constantRate...),
+		"black, jpeg":             {"lavfi:color=black" + size, camera.ModeJPEG, camera.LookBlack},
+		"green, jpeg":             {"lavfi:color=0x008000" + size, camera.ModeJPEG, camera.LookGreen},
+		"grey, jpeg":              {"lavfi:color=gray" + size, camera.ModeJPEG, camera.LookGrey},
+		"white, jpeg":             {"lavfi:color=white" + size, camera.ModeJPEG, camera.LookFlat},
+		"a decoder's green, copy": {file("green.mp4", "color=0x008700:duration=4"+size, "-g", "20"), camera.ModeCopy, camera.LookGreen},
+		"black, copy of H.265":    {file("black.mp4", "color=black:duration=4"+size, hevc...), camera.ModeCopy, camera.LookBlack},
+		"a covered lens, keyframes": {file("lens.mp4", "color=0x080808:duration=14"+size+",noise=alls=6:allf=t", constantRate...),
 			camera.ModeKeyframes, camera.LookBlack},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			start(t, config(c.url(t), c.mode), "").wantLook(c.want)
+			start(t, config(c.url, c.mode), "").wantLook(c.want)
 		})
 	}
 }
 
-func madeUp(source string) func(*testing.T) string {
-	return func(*testing.T) string { return "lavfi:" + source }
-}
-
-// settled is the same of a camera that has been at it for a while: encoders need a few keyframes to make the same picture the same.
-func settled(source string, options ...string) func(*testing.T) string {
-	return func(t *testing.T) string { return "file:" + settledClip(t, source, options...) }
-}
-
-func settledClip(t *testing.T, source string, options ...string) string {
+// settled is a clip of a camera that has been at it for a while: encoders need a few keyframes to make the same picture the same.
+func settled(t *testing.T, options ...string) string {
 	path := filepath.Join(t.TempDir(), "settled.mp4")
-	run(t, "-ss", "10", "-i", clip(t, "clip.mp4", source+",trim=duration=22", options...), "-c", "copy", path)
+	run(t, "-ss", "10", "-i", clip(t, "clip.mp4", still+",trim=duration=22", options...), "-c", "copy", path)
 	return path
-}
-
-// file is an encoded clip that is played over and over.
-func file(source string, options ...string) func(*testing.T) string {
-	return func(t *testing.T) string { return "file:" + clip(t, "clip.mp4", source, options...) }
 }
 
 func TestReader_FrozenIsNoticed(t *testing.T) {
 	t.Parallel()
+	plain := settled(t, "-g", "20")
 	for name, c := range map[string]struct {
-		url  func(t *testing.T) string
+		url  string
 		mode camera.Mode
 		fps  float64
 	}{
-		"jpeg":                            {settled(still, "-g", "20"), camera.ModeJPEG, 10},
-		"jpeg of a constant rate":         {settled(still, constantRate...), camera.ModeJPEG, 10},
-		"jpeg, one a second":              {settled(still, "-g", "20"), camera.ModeJPEG, 1},
-		"keyframes":                       {settled(still, "-g", "20"), camera.ModeKeyframes, 0},
-		"copy":                            {settled(still, "-g", "20"), camera.ModeCopy, 0},
-		"copy of a constant rate, padded": {settled(still, padded...), camera.ModeCopy, 0},
-		"copy of H.265":                   {settled(still, hevc...), camera.ModeCopy, 0},
-		"copy of H.264 over RTSP":         {overRTSP, camera.ModeCopy, 0},
-		"copy of MJPEG over HTTP":         {onePicture, camera.ModeCopy, 0},
+		"jpeg":                            {"file:" + plain, camera.ModeJPEG, 10},
+		"jpeg of a constant rate":         {"file:" + settled(t, constantRate...), camera.ModeJPEG, 10},
+		"jpeg, one a second":              {"file:" + plain, camera.ModeJPEG, 1},
+		"keyframes":                       {"file:" + plain, camera.ModeKeyframes, 0},
+		"copy":                            {"file:" + plain, camera.ModeCopy, 0},
+		"copy of a constant rate, padded": {"file:" + settled(t, padded...), camera.ModeCopy, 0},
+		"copy of H.265":                   {"file:" + settled(t, hevc...), camera.ModeCopy, 0},
+		"copy of H.264 over RTSP":         {harness.StartRTSP(t, harness.RTSPOptions{Clip: plain}).URL(), camera.ModeCopy, 0},
+		"copy of MJPEG over HTTP":         {onePicture(t), camera.ModeCopy, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			conf := config(c.url(t), c.mode)
+			conf := config(c.url, c.mode)
 			conf.FPS = c.fps
 			start(t, conf, "").wantLook(camera.LookFrozen)
 		})
 	}
-}
-
-func overRTSP(t *testing.T) string {
-	return harness.StartRTSP(t, harness.RTSPOptions{Clip: settledClip(t, still, "-g", "20"), FPS: 10}).URL()
 }
 
 func onePicture(t *testing.T) string {
@@ -132,27 +117,30 @@ func onePicture(t *testing.T) string {
 // TestReader_LivePicturesLookFine holds that there is no false alarm, for as long as a verdict takes.
 func TestReader_LivePicturesLookFine(t *testing.T) {
 	t.Parallel()
-	const noise = ",noise=alls=8:allf=t"
-	dark := long("color=0x060606:size=320x240:rate=10,drawbox=x=100:y=90:w=20:h=100:color=0x181818:t=fill" + noise)
-	bars := "smptebars=size=320x240:rate=10,scroll=h=0.003"
+	file := func(name, source string, options ...string) string {
+		return "file:" + clip(t, name, source+",trim=duration=14", options...)
+	}
+	const size, noise, bars = ":size=320x240:rate=10", ",noise=alls=8:allf=t", "smptebars=size=320x240:rate=10,scroll=h=0.003"
+	dark := file("dark.mp4", "color=0x060606"+size+",drawbox=x=100:y=90:w=20:h=100:color=0x181818:t=fill"+noise, lowRate...)
+	low := file("still.mp4", still+noise, lowRate...)
 	for name, c := range map[string]struct {
-		url  func(t *testing.T) string
+		url  string
 		mode camera.Mode
 	}{
-		"a test picture":                    {madeUp("testsrc2=size=320x240:rate=10"), camera.ModeJPEG},
-		"a counter of seconds":              {madeUp("testsrc=size=320x240:rate=10"), camera.ModeJPEG},
-		"bars that move":                    {madeUp(bars), camera.ModeJPEG},
-		"bars that move, copy":              {file(long(bars), "-g", "20"), camera.ModeCopy},
-		"a still scene at a low rate":       {file(long(still+noise), lowRate...), camera.ModeJPEG},
-		"a still scene, keyframes":          {file(long(still+noise), lowRate...), camera.ModeKeyframes},
-		"a still scene, copy":               {file(long(still+noise), lowRate...), camera.ModeCopy},
-		"a dark scene":                      {file(dark, lowRate...), camera.ModeJPEG},
-		"a dark scene, copy":                {file(dark, lowRate...), camera.ModeCopy},
-		"a clip of three seconds in a loop": {file("testsrc2=size=320x240:rate=10:duration=3", "-g", "10"), camera.ModeJPEG},
+		"a test picture":                    {"lavfi:testsrc2=" + size[1:], camera.ModeJPEG},
+		"a counter of seconds":              {"lavfi:testsrc=" + size[1:], camera.ModeJPEG},
+		"bars that move":                    {"lavfi:" + bars, camera.ModeJPEG},
+		"bars that move, copy":              {file("bars.mp4", bars, "-g", "20"), camera.ModeCopy},
+		"a still scene at a low rate":       {low, camera.ModeJPEG},
+		"a still scene, keyframes":          {low, camera.ModeKeyframes},
+		"a still scene, copy":               {low, camera.ModeCopy},
+		"a dark scene":                      {dark, camera.ModeJPEG},
+		"a dark scene, copy":                {dark, camera.ModeCopy},
+		"a clip of three seconds in a loop": {file("short.mp4", "testsrc2="+size[1:]+":duration=3", "-g", "10"), camera.ModeJPEG},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := start(t, config(c.url(t), c.mode), "")
+			r := start(t, config(c.url, c.mode), "")
 			r.waitFrames(1, 20*time.Second)
 			began := r.arrivedFirst()
 			harness.WaitFor(t, 20*time.Second, "twelve seconds of pictures", func() bool { return time.Since(began) > 12*time.Second })
