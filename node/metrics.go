@@ -2,13 +2,15 @@ package node
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/node/camera"
 )
 
 // metrics are the capture side's, all with the label site.
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
-	up, breaker                                  *prometheus.GaugeVec
+	up, breaker, look                            *prometheus.GaugeVec
 	horizon                                      prometheus.Gauge
 }
 
@@ -31,11 +33,24 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_breaker_state", ConstLabels: labels,
 			Help: "The camera's breaker: 0 closed, 1 half-open, 2 open."}, []string{"camera_id"}),
+		look: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_look", ConstLabels: labels,
+			Help: "1 while the camera's pictures arrive and show nothing: always the same, or nothing but one colour."}, []string{"camera_id", "kind"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.horizon)
 	return m
+}
+
+// looks sets what a camera's pictures look like.
+func (m *metrics) looks(id string, look camera.Look) {
+	for _, kind := range camera.Looks() {
+		value := 0.0
+		if kind == look {
+			value = 1
+		}
+		m.look.WithLabelValues(id, string(kind)).Set(value)
+	}
 }
 
 // start makes a camera's counters visible at zero, so that their first step shows.
@@ -43,6 +58,7 @@ func (m *metrics) start(id string) {
 	m.lost.WithLabelValues(id)
 	m.up.WithLabelValues(id)
 	m.breaker.WithLabelValues(id)
+	m.looks(id, camera.LookFine)
 	for _, reason := range []string{dropQueueFull, dropShutdown} {
 		m.dropped.WithLabelValues(id, reason)
 	}
@@ -54,7 +70,7 @@ func (m *metrics) forget(id string) {
 	for _, counters := range []*prometheus.CounterVec{m.processed, m.dropped, m.rejected, m.lost, m.restarts} {
 		counters.DeletePartialMatch(of)
 	}
-	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker} {
+	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look} {
 		gauges.DeletePartialMatch(of)
 	}
 	m.latency.DeletePartialMatch(of)

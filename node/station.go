@@ -99,8 +99,12 @@ func (s *station) send(events []schema.Event) {
 func (s *station) State(st camera.State) {
 	if st.State == schema.CameraDown {
 		s.flush()
+		s.metrics.looks(s.id, camera.LookFine) // nobody looks any more
 	}
 	s.mu.Lock()
+	if st.State == schema.CameraDown {
+		s.status.Look = ""
+	}
 	if st.Epoch != s.status.Epoch {
 		s.status.LastSeq = 0
 	}
@@ -144,6 +148,23 @@ func (s *station) State(st camera.State) {
 		e.State = string(st.Breaker)
 		s.journal.Event(s.event(schema.KindBreaker, e))
 	}
+	s.publish()
+}
+
+// Looks implements [camera.Output].
+func (s *station) Looks(epoch int64, seq uint64, look camera.Look) {
+	s.mu.Lock()
+	s.status.Look = string(look)
+	s.mu.Unlock()
+	s.metrics.looks(s.id, look)
+	e := schema.Event{State: "ok", Epoch: epoch, FirstSeq: seq}
+	if look == camera.LookFine {
+		s.log.Info("camera shows a scene again", "epoch", epoch, "seq", seq)
+	} else {
+		e.State, e.Reason = string(look), string(look)
+		s.log.Warn("camera shows a "+string(look)+" picture", "epoch", epoch, "seq", seq)
+	}
+	s.journal.Event(s.event(schema.KindLook, e))
 	s.publish()
 }
 
@@ -227,18 +248,21 @@ func (s *station) summarise(now time.Time) {
 	s.log.Info("camera", attrs...)
 }
 
-// reasons lists what keeps cameras from delivering, for readiness: "dock-1 backoff: refused".
-func reasons(posts map[string]*post) (up int, down []string) {
+// reasons lists what keeps cameras from delivering or showing something, for readiness: "camera dock-1 is backoff: refused".
+func reasons(posts map[string]*post) (up int, degraded []string) {
 	for _, id := range slices.Sorted(maps.Keys(posts)) {
 		s := posts[id].station
 		s.mu.Lock()
-		state, fault := s.status.State, s.fault
+		state, fault, look := s.status.State, s.fault, s.status.Look
 		s.mu.Unlock()
 		if state == schema.CameraUp {
 			up++
+			if look != "" {
+				degraded = append(degraded, fmt.Sprintf("camera %s shows a %s picture", id, look))
+			}
 			continue
 		}
-		down = append(down, strings.TrimSuffix(fmt.Sprintf("camera %s is %s: %s", id, state, fault), ": "))
+		degraded = append(degraded, strings.TrimSuffix(fmt.Sprintf("camera %s is %s: %s", id, state, fault), ": "))
 	}
-	return up, down
+	return up, degraded
 }

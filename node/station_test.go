@@ -231,6 +231,47 @@ func TestStation_SizeIsAnEventOnlyWhenItChanges(t *testing.T) {
 		schema.Event{Kind: schema.KindSize, Width: 640, Height: 480, Epoch: 3, FirstSeq: 6})
 }
 
+func TestStation_PicturesThatShowNothingReachBucketMetricAndEvents(t *testing.T) {
+	d := newDesk(t)
+	d.State(camera.State{State: schema.CameraUp, Epoch: 1})
+	for i, c := range []struct {
+		look     camera.Look
+		degraded []string
+	}{
+		{camera.LookFrozen, []string{"camera cam shows a frozen picture"}},
+		{camera.LookBlack, []string{"camera cam shows a black picture"}},
+		{camera.LookFine, nil},
+		{camera.LookGreen, []string{"camera cam shows a green picture"}},
+	} {
+		d.Looks(1, uint64(i+1), c.look)
+		harness.WaitFor(t, 5*time.Second, "the bucket to have "+string(c.look), func() bool { return d.inBucket().Look == string(c.look) })
+		for _, kind := range camera.Looks() {
+			want := 0.0
+			if kind == c.look {
+				want = 1
+			}
+			if got := d.metric("edge_video_camera_look", map[string]string{"camera_id": "cam", "kind": string(kind)}); got != want {
+				t.Errorf("looking %q, the metric of %s is %v, want %v", c.look, kind, got, want)
+			}
+		}
+		if up, degraded := reasons(map[string]*post{"cam": {station: d.station}}); up != 1 || !cmp.Equal(degraded, c.degraded) {
+			t.Errorf("looking %q, %d are up, reasons %q, want 1, %q", c.look, up, degraded, c.degraded)
+		}
+		if st := d.inBucket(); st.State != schema.CameraUp {
+			t.Errorf("looking %q, the camera is %s, want up", c.look, st.State)
+		}
+	}
+	d.State(camera.State{State: schema.CameraDown, Epoch: 1})
+	if got := d.metric("edge_video_camera_look", map[string]string{"kind": "green"}); got != 0 || d.snapshot().Look != "" {
+		t.Errorf("a camera that is down looks %q, metric %v", d.snapshot().Look, got)
+	}
+	look := func(seq uint64, state, reason string) schema.Event {
+		return schema.Event{Kind: schema.KindLook, State: state, Reason: reason, Epoch: 1, FirstSeq: seq}
+	}
+	d.wantEvents(schema.Event{Kind: schema.KindState, State: "up", Epoch: 1}, look(1, "frozen", "frozen"), look(2, "black", "black"), look(3, "ok", ""),
+		look(4, "green", "green"), schema.Event{Kind: schema.KindState, State: "down", Epoch: 1})
+}
+
 func TestStation_WhatDoesNotComeIsCountedAndTold(t *testing.T) {
 	d := newDesk(t)
 	d.dropped(dropQueueFull, 3)

@@ -21,6 +21,7 @@ const (
 	KindState    EventKind = "state"    // State changed; Reason and Message say why
 	KindGap      EventKind = "gap"      // Count frames, FirstSeq to LastSeq of Epoch, will not come; Reason says why
 	KindSize     EventKind = "size"     // the camera's pictures changed size; Width and Height are the new ones
+	KindLook     EventKind = "look"     // the camera's pictures are State: "ok", or show nothing, from FirstSeq on; Reason repeats what they are instead
 	KindRejected EventKind = "rejected" // Count pictures were refused since the last such event, for Reason
 	KindLost     EventKind = "lost"     // Count frames were handed to the stream and never acknowledged
 	KindBreaker  EventKind = "breaker"  // the breaker of a bridge or a camera changed to State; a camera's tries are left out

@@ -112,6 +112,7 @@ func TestEventsAndStates_WrittenAsPinned(t *testing.T) {
 		"event-state":    camera(schema.KindState, schema.Event{State: "backoff", Reason: "refused", Message: "Connection refused", Epoch: 1795419833100}),
 		"event-gap":      camera(schema.KindGap, schema.Event{Reason: "queue_full", Epoch: 1795419833100, FirstSeq: 7, LastSeq: 9, Count: 3}),
 		"event-size":     camera(schema.KindSize, schema.Event{Epoch: 1795419833100, FirstSeq: 7, Width: 640, Height: 360}),
+		"event-look":     camera(schema.KindLook, schema.Event{State: "frozen", Reason: "frozen", Epoch: 1795419833100, FirstSeq: 7}),
 		"event-rejected": camera(schema.KindRejected, schema.Event{Reason: "torn", Message: "no JPEG end", Epoch: 1795419833100, FirstSeq: 7, LastSeq: 9, Count: 2}),
 		"event-lost":     camera(schema.KindLost, schema.Event{Reason: "unacknowledged", Epoch: 1795419833100, FirstSeq: 7, LastSeq: 9, Count: 3}),
 		"event-breaker":  event(schema.Event{Class: schema.ClassBridge, Name: "broker", Kind: schema.KindBreaker, State: "open", Message: "refused"}),
@@ -119,6 +120,8 @@ func TestEventsAndStates_WrittenAsPinned(t *testing.T) {
 		"event-control":  event(schema.Event{Class: schema.ClassNode, Name: "gate-7", Kind: schema.KindControl, Reason: "restart", Message: "disk full"}),
 		"state-camera": schema.CameraStatus{State: schema.CameraUp, Breaker: schema.BreakerClosed, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
 			Error: "", Node: "gate-7"},
+		"state-camera-look": schema.CameraStatus{State: schema.CameraUp, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
+			Look: "frozen", Node: "gate-7"},
 		"state-bridge": schema.BridgeStatus{State: schema.BreakerHalfOpen, Since: captured, Pending: 5, Delivered: 118, Error: "refused", Node: "gate-7"},
 	}
 	for name, v := range values {

@@ -23,6 +23,7 @@ type CameraStatus struct {
 	Epoch   int64        `json:"epoch"`
 	LastSeq uint64       `json:"last_seq"` // the last frame acknowledged by the stream
 	Error   string       `json:"error,omitempty"`
+	Look    string       `json:"look,omitempty"` // what pictures that arrive and show nothing are: frozen, black, green, grey, flat
 	Node    string       `json:"node"`
 }
 

@@ -18,6 +18,9 @@ type FFmpeg struct {
 	Path    string
 	Version string // as it calls itself, "5.1.9-0+deb12u1"
 	Zscale  bool   // built with libzimg, which converts colour ranges faster than FFmpeg's own scaler
+
+	// looking holds a token while a reader looks at a picture: one at a time for all who use this FFmpeg. Without it nobody looks.
+	looking chan struct{}
 }
 
 // FindFFmpeg asks the ffmpeg of the given name or path for its version and filters. Its error wraps [ErrNoFFmpeg].
@@ -32,7 +35,7 @@ func FindFFmpeg(ctx context.Context, name string) (FFmpeg, error) {
 	if err != nil {
 		return FFmpeg{}, fmt.Errorf("%w: running %s -version: %w", ErrNoFFmpeg, path, err)
 	}
-	f := FFmpeg{Path: path}
+	f := FFmpeg{Path: path, looking: make(chan struct{}, 1)}
 	if m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(version); m != nil {
 		f.Version = string(m[1])
 	}

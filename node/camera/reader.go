@@ -17,6 +17,9 @@ type Output interface {
 	Rejected(epoch int64, seq uint64, reason Rejection, detail string)
 	// State reports a change.
 	State(s State)
+	// Looks reports that pictures begin to show nothing worth seeing, from the given one on, or show something again. Other than the
+	// rest it may come from another goroutine, one call at a time and all before the state turns down.
+	Looks(epoch int64, seq uint64, look Look)
 }
 
 // Rejection is why a picture is not stored, as a label.
@@ -62,6 +65,7 @@ type Reader struct {
 	rhythm    rhythm
 	alone     bool // the camera serves one connection at a time, as far as the last change showed
 
+	looks  *looks
 	mu     sync.Mutex // held while out is called
 	holder *session   // what it reports is passed on
 }
@@ -76,6 +80,7 @@ func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
 // everything it had written has been handed to the output. Its error is nil.
 func (r *Reader) Run(ctx context.Context) error {
+	r.looks = newLooks(ctx, r.ffmpeg, r.look)
 	for r.turn(ctx) == nil {
 		s := r.begin(ctx)
 		r.hold(s)
@@ -86,8 +91,16 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 		r.pause(ctx, r.fault(s, err))
 	}
+	r.looks.wait()
 	r.report(State{State: schema.CameraDown, Epoch: r.lastEpoch})
 	return nil
+}
+
+// look passes on what is to be said of the pictures.
+func (r *Reader) look(epoch int64, seq uint64, look Look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out.Looks(epoch, seq, look)
 }
 
 // Kick ends the pause before the next start, and has the pauses begin small again. It reports whether there was a pause to end.

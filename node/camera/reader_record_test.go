@@ -28,6 +28,12 @@ type record struct {
 	arrived  []time.Time
 	rejected []rejection
 	states   []camera.State
+	looks    []look
+}
+
+type look struct {
+	look camera.Look
+	seq  uint64
 }
 
 type rejection struct {
@@ -52,6 +58,18 @@ func (r *record) State(s camera.State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.states = append(r.states, s)
+}
+
+func (r *record) Looks(_ int64, seq uint64, l camera.Look) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.looks = append(r.looks, look{l, seq})
+}
+
+func (r *record) looksNow() []look {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.looks)
 }
 
 func (r *record) framesNow() []*schema.Frame {

@@ -66,6 +66,12 @@ func (s *session) isUp() bool {
 	}
 }
 
+// delivers reports whether this is the session whose reports are passed on.
+func (s *session) delivers() (yes bool) {
+	s.pass(func(Output) { yes = true })
+	return yes
+}
+
 // pass reports to the reader's output, if this is the session that delivers.
 func (s *session) pass(report func(Output)) {
 	s.reader.mu.Lock()
@@ -172,6 +178,9 @@ func (s *session) accept(f *schema.Frame) {
 		s.rhythm.add(now.Sub(s.last))
 	}
 	s.last = now
+	if s.delivers() {
+		s.reader.looks.see(f, s.config.Mode, now)
+	}
 	s.pass(func(out Output) { out.Frame(f) })
 }
 
