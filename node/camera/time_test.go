@@ -73,24 +73,33 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 			r := start(t, conf, "")
 			frames := r.waitFrames(int(length.Seconds()*c.rate), length+30*time.Second)
 			r.stop()
-			checkTimes(t, frames)
+			checkTimes(t, cameras[c.codec], frames)
 		})
 	}
 }
 
+// prompt is within what a picture must have left the camera to count: one that a busy machine held up there tells nothing.
+const prompt = 10 * time.Millisecond
+
 // checkTimes holds that frames were captured when their pictures say.
-func checkTimes(t *testing.T, frames []*schema.Frame) {
+func checkTimes(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) {
 	t.Helper()
 	var errs []time.Duration
+	readable := 0
 	for i, m := range decoded(t, frames) {
 		at, ok := harness.TimeIn(m)
 		if !ok {
-			if len(errs) > 0 || i > 15 {
+			if readable > 0 || i > 15 {
 				t.Fatalf("picture %d shows no time", i)
 			}
 			continue // decoded from the middle of a sequence
 		}
-		errs = append(errs, frames[i].Captured.Sub(at))
+		if readable++; cam.Delay(at) < prompt {
+			errs = append(errs, frames[i].Captured.Sub(at))
+		}
+	}
+	if len(errs) < len(frames)/2 {
+		t.Fatalf("only %d of %d pictures left the camera promptly", len(errs), len(frames))
 	}
 	if os.Getenv("ZZ") != "" {
 		t.Log(errs[:min(len(errs), 50)])

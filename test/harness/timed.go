@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -23,13 +24,15 @@ type TimedCamera struct {
 	server *rtspServer
 	mu     sync.Mutex
 	feeds  map[chan []byte]bool
+	drawn  []time.Time
+	left   map[time.Time]time.Time // by when they were drawn: when the first packet of pictures was sent
 }
 
 // StartTimed starts a camera; Kbps and Clip are not used. It ends with the test.
 func StartTimed(t testing.TB, o RTSPOptions) *TimedCamera {
 	t.Helper()
 	o = o.defaults()
-	cam := &TimedCamera{t: t, feeds: map[chan []byte]bool{}}
+	cam := &TimedCamera{t: t, feeds: map[chan []byte]bool{}, left: map[time.Time]time.Time{}}
 	rtp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +53,7 @@ func StartTimed(t testing.TB, o RTSPOptions) *TimedCamera {
 	}
 	ended := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() { draw(pictures, o, ended) })
+	running.Go(func() { cam.draw(pictures, o, ended) })
 	running.Go(func() { cam.relay(rtp) })
 	t.Cleanup(func() {
 		close(ended)
@@ -65,6 +68,13 @@ func StartTimed(t testing.TB, o RTSPOptions) *TimedCamera {
 
 // URL is the stream's address.
 func (c *TimedCamera) URL() string { return c.server.url(1) }
+
+// Delay is how long the camera itself took to encode and send the picture that shows the given time.
+func (c *TimedCamera) Delay(at time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left[at].Sub(at)
+}
 
 // encoderOf is an FFmpeg that makes RTP of raw pictures and writes the stream's description to a file.
 func encoderOf(o RTSPOptions, sdpFile string, to net.Addr) *exec.Cmd {
@@ -82,7 +92,7 @@ func encoderOf(o RTSPOptions, sdpFile string, to net.Addr) *exec.Cmd {
 }
 
 // draw hands pictures to the encoder at their times.
-func draw(to io.WriteCloser, o RTSPOptions, ended <-chan struct{}) {
+func (c *TimedCamera) draw(to io.WriteCloser, o RTSPOptions, ended <-chan struct{}) {
 	defer to.Close()
 	var noisy [4][]byte
 	for i := range noisy {
@@ -101,7 +111,11 @@ func draw(to io.WriteCloser, o RTSPOptions, ended <-chan struct{}) {
 		case <-timer.C:
 		}
 		picture := noisy[n%len(noisy)]
-		drawTime(picture, o.Width, o.Height, time.Now())
+		now := time.Now().Truncate(time.Microsecond)
+		drawTime(picture, o.Width, o.Height, now)
+		c.mu.Lock()
+		c.drawn = append(c.drawn, time.UnixMicro(now.UnixMicro()))
+		c.mu.Unlock()
 		if _, err := to.Write(picture); err != nil {
 			return
 		}
@@ -123,6 +137,7 @@ func describe(t testing.TB, path string) (sdp string) {
 // relay passes each packet on to all clients.
 func (c *TimedCamera) relay(from *net.UDPConn) {
 	buffer := make([]byte, 64<<10)
+	sent, last := 0, []byte(nil) // pictures, and the newest one's timestamp
 	for {
 		n, err := from.Read(buffer)
 		if err != nil {
@@ -130,6 +145,10 @@ func (c *TimedCamera) relay(from *net.UDPConn) {
 		}
 		packet := append(binary.BigEndian.AppendUint16([]byte{'$', 0}, uint16(n)), buffer[:n]...)
 		c.mu.Lock()
+		if stamp := packet[framing+4 : framing+8]; !bytes.Equal(stamp, last) && sent < len(c.drawn) {
+			c.left[c.drawn[sent]] = time.Now()
+			sent, last = sent+1, stamp
+		}
 		for feed := range c.feeds {
 			select {
 			case feed <- packet:
