@@ -141,5 +141,5 @@ func pace(fps float64, paced bool) string {
 	if !paced {
 		due += "*gt(t,0)"
 	}
-	return fmt.Sprintf("select='if(%s,st(0,max(ld(0),t-%s)+%s),0)'", due, period, period)
+	return fmt.Sprintf("select='if(%s,st(0,if(ld(0),max(ld(0),t-%s),t)+%s),0)'", due, period, period)
 }
