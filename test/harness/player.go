@@ -13,7 +13,7 @@ import (
 )
 
 // Player is any number of cameras in one: it plays a recorded H.264 clip over and over to each RTSP client by itself. A picture costs
-// one write. Clients begin at keyframes and at phases of their own, as real cameras do.
+// one write. Each client joins just behind a keyframe, which is the worst place, and at a phase of its own.
 type Player struct {
 	server *rtspServer
 	fps    int
@@ -124,7 +124,7 @@ func packets(nals [][]byte) (out []byte) {
 func (p *Player) play(c *rtspClient) {
 	period := time.Second / time.Duration(p.fps)
 	began := time.Now().Add(rand.N(period))
-	at, seq := p.keys[rand.IntN(len(p.keys))], uint16(0)
+	at, seq := (p.keys[rand.IntN(len(p.keys))]+1)%len(p.units), uint16(0)
 	timer := time.NewTimer(time.Until(began))
 	defer timer.Stop()
 	var buffer []byte
