@@ -11,7 +11,7 @@ APT_RUN := ffmpeg
 APT_TEST := ffmpeg redis-server rabbitmq-server python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq
 
-.PHONY: help build run test bench lint fuzz soak deps deps-run
+.PHONY: help build run test bench profile lint fuzz soak deps deps-run
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,9 +27,16 @@ test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ and Redis
 
 soak: deps ## the long form of the tests that `make test` scales down
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9' ./test/e2e
+	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestTime|TestPace' ./node/camera
 
 bench: deps ## measure, with the bare tools in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 1h -p 1 ./node ./test/bench
+
+profile: deps ## write bin/cpu.prof and bin/heap.prof of the node with 100 cameras, for go tool pprof, and print the top of each
+	mkdir -p bin
+	$(GO) test -run '^$$' -bench '^BenchmarkFleet$$' -benchtime 1x -o bin/node.test -cpuprofile bin/cpu.prof -memprofile bin/heap.prof -outputdir . ./node
+	$(GO) tool pprof -top -cum -nodecount 40 -ignore test/harness bin/node.test bin/cpu.prof
+	$(GO) tool pprof -top -sample_index=alloc_space -nodecount 25 -ignore test/harness bin/node.test bin/heap.prof
 
 lint: ## gofmt, vet, staticcheck, errorlint
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

@@ -24,12 +24,6 @@ func Args(c Config, f FFmpeg) (args []string, stdin string) {
 		if c.Mode == ModeKeyframes {
 			args = append(args, "-skip_frame", "nokey")
 		}
-		if !s.paced {
-			// The time at which a packet has been read becomes its timestamp and comes out with the picture.
-			args = append(args, "-use_wallclock_as_timestamps", "1")
-			// Guessing the camera's rate would hold the first pictures back; nothing here needs it.
-			args = append(args, "-fpsprobesize", "0")
-		}
 		// Pictures of another size would be scaled to the size of the first. Instead FFmpeg says so, and is started afresh.
 		args = append(args, "-reinit_filter", "0")
 	}
@@ -48,7 +42,7 @@ func Args(c Config, f FFmpeg) (args []string, stdin string) {
 
 // inputArgs is the part of the command line that names the camera and how to reach it.
 func inputArgs(c Config, s source) (args []string, stdin string) {
-	options := inputOptions(s.scheme)
+	options := append(timing(c, s), inputOptions(s.scheme)...)
 	if c.Username == "" {
 		if s.paced {
 			args = append(args, "-re")
@@ -69,9 +63,28 @@ func inputArgs(c Config, s source) (args []string, stdin string) {
 	for _, o := range options {
 		b.WriteString("option " + o[0] + " " + quote(o[1]) + "\n")
 	}
-	return []string{"-f", "concat", "-safe", "0",
+	return []string{"-fpsprobesize", "0", "-max_ts_probe", "0", "-f", "concat", "-safe", "0",
 		"-protocol_whitelist", "pipe,file,crypto,rtsp,rtsps,rtmp,rtmps,rtp,srtp,srt,http,https,httpproxy,hls,tls,tcp,udp",
 		"-i", "pipe:0"}, b.String()
+}
+
+// timing are the options by which pictures get their times and are not held back, as name and value.
+func timing(c Config, s source) [][2]string {
+	if s.paced {
+		return nil
+	}
+	// Guessing the camera's rate and waiting for its first decoding time would hold pictures back at the start; nothing here needs it.
+	options := [][2]string{{"fpsprobesize", "0"}, {"max_ts_probe", "0"}}
+	if c.Mode == ModeCopy {
+		return options
+	}
+	// The time at which a packet has been read becomes its timestamp and comes out with the picture. A playlist would count times from
+	// the first one, if its item had a first one: without filling in missing times it has none.
+	options = append(options, [2]string{"use_wallclock_as_timestamps", "1"})
+	if c.Username != "" {
+		options = append(options, [2]string{"fflags", "nofillin"})
+	}
+	return options
 }
 
 // inputOptions are a protocol's options, as name and value.
@@ -128,5 +141,5 @@ func pace(fps float64, paced bool) string {
 	if !paced {
 		due += "*gt(t,0)"
 	}
-	return fmt.Sprintf("select='if(%s,st(0,max(ld(0),t-%s)+%s),0)'", due, period, period)
+	return fmt.Sprintf("select='if(%s,st(0,if(ld(0),max(ld(0),t-%s),t)+%s),0)'", due, period, period)
 }

@@ -59,8 +59,8 @@ func takeOver(t *testing.T, r *running, before int64, most time.Duration) int64 
 	return frames[len(frames)-1].Epoch
 }
 
-// interval is one picture of these cameras and what a busy machine adds to it.
-const interval = 100*time.Millisecond + 60*time.Millisecond
+// unbroken is one picture of these cameras and what a busy machine adds to it.
+const unbroken = 100*time.Millisecond + 60*time.Millisecond
 
 func TestReader_ChangeIsMadeBeforeTheOldReaderBreaks(t *testing.T) {
 	t.Parallel()
@@ -73,10 +73,10 @@ func TestReader_ChangeIsMadeBeforeTheOldReaderBreaks(t *testing.T) {
 			epoch := r.waitFrames(5, 30*time.Second)[0].Epoch
 			conf.MaxFrame++
 			r.Change(conf)
-			epoch = takeOver(t, r, epoch, interval)
+			epoch = takeOver(t, r, epoch, unbroken)
 			conf.MaxFrame++
 			r.Change(conf)
-			takeOver(t, r, epoch, interval)
+			takeOver(t, r, epoch, unbroken)
 			if s := r.all(schema.CameraBackoff); len(s) > 0 {
 				t.Errorf("faults %+v", s)
 			}

@@ -137,6 +137,7 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			return fmt.Errorf("reading from ffmpeg: %w", err)
 		}
 		s.seq++
+		s.clock.arrived()
 		if stderr.sync(); errors.Is(context.Cause(ctx), errChanged) {
 			// FFmpeg scales these to the size of those before. Its notice comes ahead of the first of them.
 			s.reject(RejectChanged, errChanged.Error())

@@ -25,7 +25,7 @@ func MakeClip(t testing.TB, length time.Duration) string {
 	}
 	args := append(input, "-t", fmt.Sprint(length.Seconds()), "-an",
 		"-vf", "scale=1280:720,fps=30,noise=alls=6:allf=t",
-		"-c:v", "libx264", "-preset", "medium", "-profile:v", "main", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "60",
+		"-c:v", "libx264", "-preset", "medium", "-profile:v", "main", "-pix_fmt", "yuv420p", "-bf", "0", "-g", "60", "-sc_threshold", "0",
 		"-b:v", "3M", "-maxrate", "4M", "-bufsize", "4M", "-f", "mp4")
 	sum := sha256.Sum256([]byte(strings.Join(args, "\x00")))
 	clip := filepath.Join(os.TempDir(), "edge-video-clip-"+hex.EncodeToString(sum[:8])+".mp4")

@@ -14,7 +14,7 @@ import (
 )
 
 //go:embed rtsp.py
-var rtspServer []byte
+var rtspScript []byte
 
 // Codecs that an RTSP camera sends.
 const (
@@ -44,7 +44,7 @@ func StartRTSP(t testing.TB, o RTSPOptions) *RTSP {
 	t.Helper()
 	dir := t.TempDir()
 	script := filepath.Join(dir, "rtsp.py")
-	if err := os.WriteFile(script, rtspServer, 0o600); err != nil {
+	if err := os.WriteFile(script, rtspScript, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := &RTSP{port: FreePort(t)}

@@ -1,0 +1,92 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// BenchmarkFleet is the node's work within this process, to be profiled: 100 cameras 720p30 over RTSP, in mode copy, into the stream.
+// The cameras are in this process too, as [harness.Player].
+func BenchmarkFleet(b *testing.B) {
+	const cameras, length = 100, 20 * time.Second
+	ffmpeg, err := camera.FindFFmpeg(b.Context(), "ffmpeg")
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := harness.StartPlayer(b, harness.MakeClip(b, time.Minute), 30)
+	log := slog.New(slog.DiscardHandler)
+	stream := node.StreamConfig{MaxAge: time.Hour, MaxBytes: 4 << 30, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}
+	dir := b.TempDir()
+	s, err := node.NewServer(node.ServerConfig{Site: "bench", Node: "node-1", DataDir: dir, MaxFrame: 4 << 20, Stream: stream}, log)
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := node.FleetConfig{Site: "bench", Node: "node-1", StartsPerSecond: 20, DataDir: dir, Stream: stream}
+	for i := range cameras {
+		config.Cameras = append(config.Cameras, node.CameraConfig{QueueBytes: 16 << 20, Config: camera.Config{Site: "bench", Node: "node-1",
+			ID: fmt.Sprintf("cam-%d", i), URL: p.URL(i), Mode: camera.ModeCopy, HWAccel: "none", StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}})
+	}
+	f := node.NewFleet(config, s, ffmpeg, log, prometheus.NewRegistry())
+	serving := running(b, s.Run)
+	<-s.Ready()
+	capturing := running(b, f.Run)
+	harness.WaitFor(b, time.Minute, "all cameras to deliver", func() bool { return f.Health().Up == cameras })
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		frames := stored(b, s)
+		<-time.After(length)
+		runtime.ReadMemStats(&after)
+		frames = stored(b, s) - frames
+		b.ReportMetric(float64(frames)/length.Seconds(), "frames/s")
+		b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(frames), "allocs/frame")
+		b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(frames), "alloc-B/frame")
+		b.ReportMetric(0, "ns/op")
+	}
+	capturing()
+	serving()
+}
+
+// running runs a part until the returned function is called, which waits for its end.
+func running(b *testing.B, run func(context.Context) error) (stop func()) {
+	b.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+// stored is the last sequence number of the frames' stream.
+func stored(b *testing.B, s *node.Server) uint64 {
+	b.Helper()
+	nc, err := s.Connect("bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	frames, err := js.Stream(b.Context(), "FRAMES")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return frames.CachedInfo().State.LastSeq
+}
