@@ -8,7 +8,7 @@ import (
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
-	up                                           *prometheus.GaugeVec
+	up, decoder                                  *prometheus.GaugeVec
 	horizon                                      prometheus.Gauge
 }
 
@@ -29,10 +29,12 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}, []string{"camera_id"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_up", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
+		decoder: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_decoder", ConstLabels: labels,
+			Help: "1 for what the camera is decoded with: software, an accelerator, or none in mode copy."}, []string{"camera_id", "kind"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.decoder, m.horizon)
 	return m
 }
 

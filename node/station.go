@@ -101,6 +101,7 @@ func (s *station) State(st camera.State) {
 	if st.State == schema.CameraDown {
 		s.flush()
 	}
+	s.decoder(st)
 	s.mu.Lock()
 	if st.Epoch != s.status.Epoch {
 		s.status.LastSeq = 0
@@ -139,6 +140,25 @@ func (s *station) State(st camera.State) {
 		s.journal.Event(s.event(schema.KindState, e))
 	}
 	s.publish()
+}
+
+// decoder notes what the camera is decoded with. A change is news.
+func (s *station) decoder(st camera.State) {
+	s.mu.Lock()
+	before := s.status.Decoder
+	s.status.Decoder = st.Decoder
+	s.mu.Unlock()
+	if before == st.Decoder {
+		return
+	}
+	s.metrics.decoder.DeletePartialMatch(prometheus.Labels{"camera_id": s.id})
+	s.metrics.decoder.WithLabelValues(s.id, st.Decoder).Set(1)
+	if before == "" {
+		return
+	}
+	s.log.Warn("decoder changed", "from", before, "to", st.Decoder, "reason", st.DecoderReason)
+	s.journal.Event(s.event(schema.KindControl, schema.Event{Reason: "decoder", Epoch: st.Epoch,
+		Message: strings.TrimSuffix(fmt.Sprintf("from %s to %s: %s", before, st.Decoder, st.DecoderReason), ": ")}))
 }
 
 // stored implements laneRecord.

@@ -23,6 +23,7 @@ type CameraStatus struct {
 	LastSeq uint64      `json:"last_seq"` // the last frame acknowledged by the stream
 	Error   string      `json:"error,omitempty"`
 	Node    string      `json:"node"`
+	Decoder string      `json:"decoder,omitempty"` // "software", the name of an accelerator, or "none" in mode copy
 }
 
 // BreakerState is where a bridge's circuit breaker stands.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,11 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	var ffmpeg camera.FFmpeg
 	var err error
 	if len(c.Cameras) > 0 {
-		if ffmpeg, err = camera.FindFFmpeg(ctx, ffmpegPath); err != nil {
+		var hardware camera.Hardware
+		if ffmpeg, hardware, err = findFFmpeg(ctx, c, ffmpegPath); err != nil {
 			return nil, err
 		}
+		logHardware(log, hardware)
 	}
 	if a.server, err = node.NewServer(serverConfig(c), log); err != nil {
 		return nil, err
@@ -59,6 +62,18 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 		}
 	}
 	return a, nil
+}
+
+// logHardware says what "hwaccel: auto" has come to.
+func logHardware(log *slog.Logger, h camera.Hardware) {
+	for _, t := range h.Tries {
+		if t.Err != nil {
+			log.Info("hardware decoding does not work here", "hwaccel", t.Accelerator, "err", t.Err)
+		}
+	}
+	if len(h.Tries) > 0 {
+		log.Info("hwaccel auto", "decoder", cmp.Or(h.Use, "software"))
+	}
 }
 
 func buildInfo() prometheus.Collector {

@@ -39,6 +39,9 @@ type State struct {
 	Err    error         // the same for people; it holds no secret
 	Pause  time.Duration // with backoff: until the next start
 	Faults int           // runs that ended in a fault since the last picture
+
+	Decoder       string // what the camera is decoded with: "software", the name of an accelerator, or "none" in mode copy
+	DecoderReason string // why that is not what the camera is configured for, "" where it is
 }
 
 // Reader captures one camera.
@@ -52,13 +55,17 @@ type Reader struct {
 	lastEpoch int64
 	backoff   backoff
 	faults    int
+	decoding  decoding
 	pid       atomic.Int64
 }
 
 // NewReader makes a reader whose epochs are above lastEpoch, the last one stored for the camera, 0 for none. turn returns when the
 // camera may start an FFmpeg, or with the context's error.
 func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.Context) error, out Output) *Reader {
-	return &Reader{config: config, ffmpeg: ffmpeg, out: out, turn: turn, lastEpoch: lastEpoch}
+	r := &Reader{config: config, ffmpeg: ffmpeg, turn: turn, lastEpoch: lastEpoch, decoding: newDecoding(config, ffmpeg)}
+	r.config.HWAccel = r.decoding.accelerator
+	r.out = reporting{Output: out, reader: r}
+	return r
 }
 
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
@@ -78,6 +85,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {
 			r.ffmpeg.Zscale = false // it refuses pictures of odd size; FFmpeg's own scaler takes them
 		}
+		r.config.HWAccel = r.decoding.after(fault, s.stderr, time.Since(time.UnixMilli(epoch)), s.accepted > 0)
 		r.faults++
 		state := State{State: schema.CameraBackoff, Epoch: epoch, Fault: fault, Err: s.describe(err), Pause: pause, Faults: r.faults}
 		if fault == FaultStall {

@@ -92,10 +92,12 @@ func config(url string, mode camera.Mode) camera.Config {
 		StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}
 }
 
+var findOnce = sync.OnceValues(func() (camera.FFmpeg, error) { return camera.FindFFmpeg(context.Background(), "ffmpeg") })
+
 // start runs a reader with the given ffmpeg, "" for the machine's own, until the test ends.
 func start(t *testing.T, c camera.Config, ffmpeg string) *running {
 	t.Helper()
-	f, err := camera.FindFFmpeg(t.Context(), "ffmpeg")
+	f, err := findOnce()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,9 @@ func (c *Config) section(v reflect.Value) yaml.MapSlice {
 	switch s := v.Interface().(type) {
 	case Camera:
 		hidden = unused(s.Mode)
+		if !strings.HasPrefix(string(s.URL), "rtsp:") {
+			hidden = append(hidden, "rtsp_transport")
+		}
 	case Capture:
 		hidden = c.captureUnused()
 	}
