@@ -205,7 +205,7 @@ func refused() map[string][2]string {
 		"mask beside the picture":  {cam("masks: [{x: 0, y: 1, width: 1, height: 1}]"), "f.yaml:4: cameras[0].masks[0].y: 1 is not from 0 to below 1"},
 		"mask negative":            {cam("masks: [{x: -0.1, y: 0, width: 1, height: 1}]"), "f.yaml:4: cameras[0].masks[0].x: -0.1 is not from 0"},
 		"mask without height":      {cam("masks: [{x: 0, y: 0, width: 1}]"), "f.yaml:4: cameras[0].masks[0].height: 0 is not above 0"},
-		"mask not a number":        {cam("masks: [{x: 0, y: 0, width: 1, height: .nan}]"), "f.yaml:4: cameras[0].masks[0].height: ".nan" is not a number"},
+		"mask not a number":        {cam("masks: [{x: 0, y: 0, width: 1, height: .nan}]"), `f.yaml:4: cameras[0].masks[0].height: ".nan" is not a number`},
 		"mask misspelt":            {cam("masks: [{x: 0, y: 0, width: 1, height: 1, colour: 1}]"), "f.yaml:4: cameras[0].masks[0].colour: unknown key; known here: x y width height"},
 		"mask not a list":          {cam("masks: {x: 0}"), "f.yaml:4: cameras[0].masks: is a mapping where a list is expected"},
 		"transport":                {cam("rtsp_transport: tpc"), `f.yaml:4: cameras[0].rtsp_transport: "tpc" is not known here; did you mean tcp?`},
