@@ -25,16 +25,21 @@ func filters(c Config, s source, f FFmpeg, accel accelerator) string {
 	for _, m := range c.Masks {
 		chain = append(chain, m.filter())
 	}
-	width, height := "iw", "ih"
-	if c.Width > 0 {
-		width, height = strconv.Itoa(c.Width), "-2"
-	}
-	if f.Zscale && s.scheme != "lavfi" { // made-up pictures may be RGB, which zscale refuses to convert
-		chain = append(chain, "zscale=w="+width+":h="+height+":range=full")
-	} else {
-		chain = append(chain, "scale=w="+width+":h="+height+":out_range=full")
-	}
+	chain = append(chain, convert(c.Width, f.Zscale && s.scheme != "lavfi")) // made-up pictures may be RGB, which zscale refuses
 	return strings.Join(append(chain, "format=yuvj420p"), ",")
+}
+
+// convert is the filter that makes full range of whatever comes, and scales to width where that is given. Both scalers do so with the
+// same cubic.
+func convert(width int, zscale bool) string {
+	size, cubic := "w=iw:h=ih", ""
+	if width > 0 {
+		size, cubic = "w="+strconv.Itoa(width)+":h=-2", ":filter=bicubic:param_a=0:param_b=0.6"
+	}
+	if zscale {
+		return "zscale=" + size + cubic + ":range=full"
+	}
+	return "scale=" + size + ":out_range=full"
 }
 
 // distinct is a filter that keeps two pictures from having the same time, with which the encoder would give up. FFmpeg notes arrival

@@ -82,7 +82,7 @@ func (f FFmpeg) TryHardware(ctx context.Context, name string) error {
 	stop()
 	exit := proc.wait()
 	if cause := ctx.Err(); cause != nil {
-		err = fmt.Errorf("no pictures in %s: %w", probeTimeout, cause)
+		err = fmt.Errorf("no pictures in time: %w", cause)
 	}
 	if err == nil {
 		err = exit
