@@ -10,7 +10,7 @@ import (
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
-	up, breaker, look                            *prometheus.GaugeVec
+	up, breaker, look, decoder                   *prometheus.GaugeVec
 	horizon                                      prometheus.Gauge
 }
 
@@ -35,10 +35,12 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Help: "The camera's breaker: 0 closed, 1 half-open, 2 open."}, []string{"camera_id"}),
 		look: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_look", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive and show nothing: always the same, or nothing but one colour."}, []string{"camera_id", "kind"}),
+		decoder: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_decoder", ConstLabels: labels,
+			Help: "1 for what the camera is decoded with: software, an accelerator, or none in mode copy."}, []string{"camera_id", "kind"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.decoder, m.horizon)
 	return m
 }
 
@@ -70,7 +72,7 @@ func (m *metrics) forget(id string) {
 	for _, counters := range []*prometheus.CounterVec{m.processed, m.dropped, m.rejected, m.lost, m.restarts} {
 		counters.DeletePartialMatch(of)
 	}
-	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look} {
+	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look, m.decoder} {
 		gauges.DeletePartialMatch(of)
 	}
 	m.latency.DeletePartialMatch(of)

@@ -64,7 +64,7 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 		r.start(ctx, c, last[c.ID])
 	}
 	for _, c := range config.Cameras {
-		r.posts[c.ID].change(c)
+		r.posts[c.ID].change(c, ffmpeg)
 	}
 	r.show()
 	return nil
@@ -94,9 +94,9 @@ func (r *roster) start(ctx context.Context, c CameraConfig, lastEpoch int64) {
 }
 
 // change tells the reader and the lane what is new.
-func (p *post) change(c CameraConfig) {
+func (p *post) change(c CameraConfig, ffmpeg camera.FFmpeg) {
 	if !p.config.Equal(c.Config) {
-		p.reader.Change(c.Config)
+		p.reader.Change(c.Config, ffmpeg)
 	}
 	if p.config.QueueBytes != c.QueueBytes {
 		p.station.lane.resize(c.QueueBytes)

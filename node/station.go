@@ -101,6 +101,7 @@ func (s *station) State(st camera.State) {
 		s.flush()
 		s.metrics.looks(s.id, camera.LookFine) // nobody looks any more
 	}
+	s.decoder(st)
 	s.mu.Lock()
 	if st.State == schema.CameraDown {
 		s.status.Look = ""
@@ -166,6 +167,25 @@ func (s *station) Looks(epoch int64, seq uint64, look camera.Look) {
 	}
 	s.journal.Event(s.event(schema.KindLook, e))
 	s.publish()
+}
+
+// decoder notes what the camera is decoded with. A change is news.
+func (s *station) decoder(st camera.State) {
+	s.mu.Lock()
+	before := s.status.Decoder
+	s.status.Decoder = st.Decoder
+	s.mu.Unlock()
+	if before == st.Decoder {
+		return
+	}
+	s.metrics.decoder.DeletePartialMatch(prometheus.Labels{"camera_id": s.id})
+	s.metrics.decoder.WithLabelValues(s.id, st.Decoder).Set(1)
+	if before == "" {
+		return
+	}
+	s.log.Warn("decoder changed", "from", before, "to", st.Decoder, "reason", st.DecoderReason)
+	s.journal.Event(s.event(schema.KindControl, schema.Event{Reason: "decoder", Epoch: st.Epoch,
+		Message: strings.TrimSuffix(fmt.Sprintf("from %s to %s: %s", before, st.Decoder, st.DecoderReason), ": ")}))
 }
 
 // stored implements laneRecord.

@@ -119,7 +119,7 @@ func TestEventsAndStates_WrittenAsPinned(t *testing.T) {
 		"event-dead":     event(schema.Event{Class: schema.ClassBridge, Name: "broker", Kind: schema.KindDead, Reason: "rejected", Message: "too large", Count: 1}),
 		"event-control":  event(schema.Event{Class: schema.ClassNode, Name: "gate-7", Kind: schema.KindControl, Reason: "restart", Message: "disk full"}),
 		"state-camera": schema.CameraStatus{State: schema.CameraUp, Breaker: schema.BreakerClosed, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
-			Error: "", Node: "gate-7"},
+			Error: "", Node: "gate-7", Decoder: "software"},
 		"state-camera-look": schema.CameraStatus{State: schema.CameraUp, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
 			Look: "frozen", Node: "gate-7"},
 		"state-bridge": schema.BridgeStatus{State: schema.BreakerHalfOpen, Since: captured, Pending: 5, Delivered: 118, Error: "refused", Node: "gate-7"},

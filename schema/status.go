@@ -25,6 +25,7 @@ type CameraStatus struct {
 	Error   string       `json:"error,omitempty"`
 	Look    string       `json:"look,omitempty"` // what pictures that arrive and show nothing are: frozen, black, green, grey, flat
 	Node    string       `json:"node"`
+	Decoder string       `json:"decoder,omitempty"` // "software", the name of an accelerator, or "none" in mode copy
 }
 
 // BreakerState is where the circuit breaker of a camera or a bridge stands.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type app struct {
 	config     atomic.Pointer[config.Config] // what is in force
 	file       string                        // where it was read from, "" for the demo's
 	ffmpegPath string
-	ffmpeg     camera.FFmpeg // found when the first camera wants it
+	ffmpeg     camera.FFmpeg // found when a camera wants it
 	log        *slog.Logger
 	reg        *prometheus.Registry
 	server     *node.Server
@@ -65,13 +66,30 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	return a, nil
 }
 
-// findFFmpeg looks at the ffmpeg at hand, once there is a camera to read.
-func (a *app) findFFmpeg(ctx context.Context, c *config.Config) (err error) {
-	if len(c.Cameras) == 0 || a.ffmpeg.Path != "" {
+// findFFmpeg looks at the ffmpeg at hand, where there is a camera to read.
+func (a *app) findFFmpeg(ctx context.Context, c *config.Config) error {
+	if len(c.Cameras) == 0 {
 		return nil
 	}
-	a.ffmpeg, err = camera.FindFFmpeg(ctx, a.ffmpegPath)
-	return err
+	ffmpeg, hardware, err := findFFmpeg(ctx, c, a.ffmpegPath)
+	if err != nil {
+		return err
+	}
+	a.ffmpeg = ffmpeg
+	logHardware(a.log, hardware)
+	return nil
+}
+
+// logHardware says what "hwaccel: auto" has come to.
+func logHardware(log *slog.Logger, h camera.Hardware) {
+	for _, t := range h.Tries {
+		if t.Err != nil {
+			log.Info("hardware decoding does not work here", "hwaccel", t.Accelerator, "err", t.Err)
+		}
+	}
+	if len(h.Tries) > 0 {
+		log.Info("hwaccel auto", "decoder", cmp.Or(h.Use, "software"))
+	}
 }
 
 func buildInfo() prometheus.Collector {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -33,7 +35,11 @@ func (k *checkCommand) Run(ctx context.Context, c console) error {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Effective configuration\n%s", effective)
-	ffmpeg, err := camera.FindFFmpeg(ctx, k.FFmpeg)
+	ffmpeg, hardware, err := findFFmpeg(ctx, cfg, k.FFmpeg)
+	var invalid *config.Error
+	if errors.As(err, &invalid) {
+		return err
+	}
 	notes := make([]string, 0, len(warnings))
 	for _, w := range warnings {
 		notes = append(notes, w.String())
@@ -45,6 +51,10 @@ func (k *checkCommand) Run(ctx context.Context, c console) error {
 	if len(cfg.Cameras) > 0 {
 		fmt.Fprintf(&b, "\n# FFmpeg %s\n", ffmpeg.Version)
 		writeCommands(&b, cfg, ffmpeg)
+		writeHardware(&b, hardware)
+		if err == nil {
+			notes = append(notes, namedHardware(ctx, cfg, ffmpeg)...)
+		}
 		writeHorizon(&b, cfg)
 	}
 	if disk, err := node.DiskOf(cfg.DataDir); err == nil && disk.Free < int64(cfg.Stream.MaxBytes) {
@@ -83,6 +93,40 @@ func writeCommands(b *bytes.Buffer, cfg *config.Config, ffmpeg camera.FFmpeg) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// writeHardware says what "hwaccel: auto" comes to here, where a camera asks for it.
+func writeHardware(b *bytes.Buffer, h camera.Hardware) {
+	if len(h.Tries) == 0 {
+		return
+	}
+	b.WriteString("\n# Hardware decoding\n")
+	for _, t := range h.Tries {
+		if t.Err != nil {
+			fmt.Fprintf(b, "%s: %s\n", t.Accelerator, t.Err)
+		} else {
+			fmt.Fprintf(b, "%s: works\n", t.Accelerator)
+		}
+	}
+	fmt.Fprintf(b, "hwaccel auto uses %s.\n", cmp.Or(h.Use, "software"))
+}
+
+// namedHardware tries every accelerator that a camera names, and returns a warning for each that does not work here.
+func namedHardware(ctx context.Context, cfg *config.Config, ffmpeg camera.FFmpeg) (notes []string) {
+	tried := map[string]error{}
+	for i, cam := range cfg.Cameras {
+		name := cam.HWAccel
+		if name == "auto" || name == "none" || !wantsHardware(cam, name) {
+			continue
+		}
+		if _, ok := tried[name]; !ok {
+			tried[name] = ffmpeg.TryHardware(ctx, name)
+		}
+		if err := tried[name]; err != nil {
+			notes = append(notes, fmt.Sprintf("cameras[%d].hwaccel: %s does not work here, camera %s would be decoded in software: %s", i, name, cam.ID, err))
+		}
+	}
+	return notes
 }
 
 // shellQuote writes an argument so that a shell reads it as one.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -55,9 +57,40 @@ func fleetConfig(c *config.Config) node.FleetConfig {
 
 func cameraConfig(c *config.Config, cam config.Camera) camera.Config {
 	address, username, password := splitCredentials(cam)
+	var masks []camera.Mask
+	for _, m := range cam.Masks {
+		masks = append(masks, camera.Mask(m))
+	}
 	return camera.Config{Site: c.Site, Node: c.Node, ID: cam.ID, URL: address, Username: username, Password: password,
 		Mode: camera.Mode(cam.Mode), FPS: cam.FPS, Quality: cam.Quality, Width: cam.Width, HWAccel: cam.HWAccel,
+		Masks: masks, RTSPTransport: cam.RTSPTransport, InputArgs: cam.InputArgs, OutputArgs: cam.OutputArgs,
 		StallTimeout: cam.StallTimeout, MaxFrame: int(cam.MaxFrame)}
+}
+
+// findFFmpeg asks the ffmpeg at hand what it can do, refuses cameras that it cannot read, and looks for hardware if a camera wants that
+// found out. What it finds is nothing where no camera asks.
+func findFFmpeg(ctx context.Context, c *config.Config, path string) (camera.FFmpeg, camera.Hardware, error) {
+	f, err := camera.FindFFmpeg(ctx, path)
+	if err != nil {
+		return f, camera.Hardware{}, err
+	}
+	for i, cam := range c.Cameras {
+		if err := f.CanRead(cam.URL.Reveal()); err != nil {
+			return f, camera.Hardware{}, c.Problem(fmt.Sprintf("cameras[%d].url", i), fmt.Sprintf("camera %s: %s", cam.ID, err),
+				"install an FFmpeg that can (Debian's can), or name one with --ffmpeg")
+		}
+	}
+	if !slices.ContainsFunc(c.Cameras, func(cam config.Camera) bool { return wantsHardware(cam, "auto") }) {
+		return f, camera.Hardware{}, nil
+	}
+	h := camera.ProbeHardware(ctx, f)
+	f.Auto = h.Use
+	return f, h, nil
+}
+
+// wantsHardware reports whether a camera is to be decoded on an accelerator of that name.
+func wantsHardware(cam config.Camera, name string) bool {
+	return cam.HWAccel == name && camera.Mode(cam.Mode) != camera.ModeCopy
 }
 
 // splitCredentials takes credentials out of the URL where they stand in it, so that they go the same way as those given by key.

@@ -37,12 +37,45 @@ func TestArgs_AreTheGoldenCommandLines(t *testing.T) {
 		args, stdin := Args(c, FFmpeg{Zscale: true})
 		fmt.Fprintf(&b, "# jpeg %s with credentials\n%s\n%s\n", url, shown(args), stdin)
 	}
-	scaled := testConfig(urls[0], ModeJPEG)
-	scaled.Width, scaled.HWAccel, scaled.FPS, scaled.Quality = 640, "vaapi", 2.5, 2
-	for _, f := range []FFmpeg{{Zscale: true}, {}} {
-		args, _ := Args(scaled, f)
-		fmt.Fprintf(&b, "# scaled, hwaccel, zscale %v\n%s\n\n", f.Zscale, shown(args))
+	show := func(name string, c Config, f FFmpeg) {
+		args, stdin := Args(c, f)
+		fmt.Fprintf(&b, "# %s\n%s\n%s\n", name, shown(args), stdin)
 	}
+	c := testConfig(urls[0], ModeJPEG)
+	c.Width, c.FPS, c.Quality = 640, 2.5, 2
+	c.Masks = []Mask{{X: 0.1, Width: 0.2, Height: 1.0 / 3}, {X: 1e-7, Y: 0.7, Width: 0.9, Height: 0.3}}
+	show("scaled, masked", c, FFmpeg{Zscale: true})
+	show("scaled, masked, without zscale", c, FFmpeg{})
+	for _, transport := range []string{"udp", "udp_multicast", "http", "auto"} {
+		c := testConfig(urls[0], ModeJPEG)
+		c.RTSPTransport = transport
+		show("rtsp_transport "+transport, c, FFmpeg{Zscale: true})
+	}
+	for _, mode := range []Mode{ModeJPEG, ModeCopy} {
+		show(string(mode)+" of HLS", testConfig("https://10.0.0.5/live/index.m3u8?token=1", mode), FFmpeg{Zscale: true})
+	}
+	for _, name := range []string{"cuda", "vaapi", "qsv", "v4l2m2m", "rkmpp", "videotoolbox", "d3d11va", "drm", "vulkan"} {
+		for _, mode := range []Mode{ModeJPEG, ModeKeyframes} {
+			c := testConfig(urls[0], mode)
+			c.HWAccel = name
+			show(string(mode)+", hwaccel "+name, c, FFmpeg{Zscale: true})
+		}
+	}
+	c = testConfig(urls[0], ModeJPEG)
+	c.HWAccel = "rkmpp"
+	show("hwaccel rkmpp of Rockchip's FFmpeg", c, FFmpeg{Zscale: true, hwaccels: []string{"rkmpp"}})
+	c.HWAccel, c.Width, c.Masks = "vaapi", 320, []Mask{{Width: 0.5, Height: 0.5}}
+	show("hwaccel vaapi, scaled, masked", c, FFmpeg{Zscale: true})
+	c = testConfig(urls[0], ModeJPEG)
+	c.HWAccel = "auto"
+	show("hwaccel auto, which is vaapi", c, FFmpeg{Zscale: true, Auto: "vaapi"})
+	show("hwaccel auto, which is software", c, FFmpeg{Zscale: true})
+	c = testConfig(urls[0], ModeJPEG)
+	c.InputArgs, c.OutputArgs = []string{"-rtsp_flags", "prefer_tcp", "-an", "-fflags", "+genpts", "-thread_queue_size", "64"}, []string{"-huffman", "default"}
+	options := FFmpeg{Zscale: true, common: map[string]bool{"fflags": true}, private: map[string]bool{"rtsp_flags": true}}
+	show("further arguments", c, options)
+	c.Username, c.Password = "viewer", trickyPassword
+	show("further arguments with credentials", c, options)
 	golden := filepath.Join("testdata", "args.txt")
 	if *update {
 		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"net/url"
+	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -26,13 +27,24 @@ type Config struct {
 	// Username and Password are sent to the camera; any characters are allowed. They reach FFmpeg through a pipe, never its arguments.
 	Username, Password string
 
-	Mode         Mode
-	FPS          float64       // pictures a second to keep; mode jpeg
-	Quality      int           // FFmpeg's scale, 2 best to 31; modes jpeg and keyframes
-	Width        int           // pixels to scale to, the height following; 0 as sent; modes jpeg and keyframes
-	HWAccel      string        // an FFmpeg hwaccel, "auto" or "none"; modes jpeg and keyframes
-	StallTimeout time.Duration // without a picture for this long FFmpeg is replaced
-	MaxFrame     int           // bytes; larger pictures are refused
+	Mode          Mode
+	FPS           float64       // pictures a second to keep; mode jpeg
+	Quality       int           // FFmpeg's scale, 2 best to 31; modes jpeg and keyframes
+	Width         int           // pixels to scale to, the height following; 0 as sent; modes jpeg and keyframes
+	HWAccel       string        // an accelerator, "auto" or "none"; modes jpeg and keyframes
+	Masks         []Mask        // blackened before encoding; modes jpeg and keyframes
+	RTSPTransport string        // tcp (also ""), udp, udp_multicast, http, or auto: TCP first, then UDP
+	StallTimeout  time.Duration // without a picture for this long FFmpeg is replaced
+	MaxFrame      int           // bytes; larger pictures are refused
+
+	// InputArgs and OutputArgs are further FFmpeg options, which override those of [Args]. They stand in the arguments, so they must
+	// hold no secret.
+	InputArgs, OutputArgs []string
+}
+
+// Mask is a rectangle of the picture in fractions of its size, 0 to 1, from its upper left corner.
+type Mask struct {
+	X, Y, Width, Height float64
 }
 
 // Equal reports whether both configurations read the camera in the same way. What the mode does not use does not count.
@@ -54,6 +66,7 @@ type source struct {
 	scheme string // "rtsp", "file", ...
 	input  string // what stands behind -i, without credentials
 	format string // -f before -i, where it must be said
+	hls    bool   // comes in segments of some seconds each
 	paced  bool   // FFmpeg paces it: pictures carry media time, not arrival time
 }
 
@@ -67,8 +80,18 @@ func parseSource(raw string) source {
 		s.input, s.format = rest, "v4l2"
 	case "file":
 		s.input, s.paced = "file:"+strings.TrimPrefix(rest, "//"), true
+	case "http", "https":
+		// A segment's pictures arrive all at once, so that their arrival says nothing of their time.
+		s.hls = isHLS(raw)
+		s.paced = s.hls
 	}
 	return s
+}
+
+// isHLS goes by the name alone, which is that of a playlist with every server known.
+func isHLS(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && strings.EqualFold(path.Ext(u.Path), ".m3u8")
 }
 
 // withCredentials returns the input with user name and password in it, percent-encoded.

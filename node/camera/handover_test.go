@@ -72,10 +72,10 @@ func TestReader_ChangeIsMadeBeforeTheOldReaderBreaks(t *testing.T) {
 			r := start(t, conf, "")
 			epoch := r.waitFrames(5, 30*time.Second)[0].Epoch
 			conf.MaxFrame++
-			r.Change(conf)
+			r.change(conf)
 			epoch = takeOver(t, r, epoch, unbroken)
 			conf.MaxFrame++
-			r.Change(conf)
+			r.change(conf)
 			takeOver(t, r, epoch, unbroken)
 			if s := r.all(schema.CameraBackoff); len(s) > 0 {
 				t.Errorf("faults %+v", s)
@@ -98,7 +98,7 @@ func TestReader_CameraOfOneConnectionIsChangedByBreaking(t *testing.T) {
 	epoch := r.waitFrames(3, 30*time.Second)[0].Epoch
 	for change := range 2 {
 		conf.MaxFrame++
-		r.Change(conf)
+		r.change(conf)
 		epoch = takeOver(t, r, epoch, 10*time.Second)
 		s := r.waitState(schema.CameraBackoff, change+1, time.Second)[change]
 		if s.Fault != camera.FaultReplaced || s.Pause != 0 {
@@ -135,7 +135,7 @@ func TestReader_CameraThatPrefersTheNewConnectionLosesNothing(t *testing.T) {
 	r := start(t, conf, "")
 	epoch := r.waitFrames(3, 30*time.Second)[0].Epoch
 	conf.MaxFrame++
-	r.Change(conf)
+	r.change(conf)
 	takeOver(t, r, epoch, 5*time.Second)
 	if s := r.all(schema.CameraBackoff); len(s) > 0 {
 		t.Errorf("faults %+v", s)
@@ -150,12 +150,12 @@ func TestReader_WrongChangeIsReportedAndTheNextOneTried(t *testing.T) {
 	epoch := r.waitFrames(3, 30*time.Second)[0].Epoch
 	wrong := conf
 	wrong.URL = "http://127.0.0.1:1/none"
-	r.Change(wrong)
+	r.change(wrong)
 	s := r.waitState(schema.CameraBackoff, 2, 20*time.Second)
 	if s[0].Fault != camera.FaultReplaced || s[1].Fault != camera.FaultRefused {
 		t.Errorf("faults %s, %s, want %s, %s", s[0].Fault, s[1].Fault, camera.FaultReplaced, camera.FaultRefused)
 	}
-	r.Change(conf) // ends the pause
+	r.change(conf) // ends the pause
 	takeOver(t, r, epoch, time.Minute)
 }
 

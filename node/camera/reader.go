@@ -43,11 +43,20 @@ type State struct {
 	Err     error         // the same for people; it holds no secret
 	Pause   time.Duration // with backoff: until the next start
 	Faults  int           // runs that ended in a fault since the last picture
+
+	Decoder       string // what the camera is decoded with: "software", the name of an accelerator, or "none" in mode copy
+	DecoderReason string // why that is not what the camera is configured for, "" where it is
 }
 
 // breakerFaults is how many runs in a row end without a picture before the camera's breaker opens. It only gives the back-off a name
 // that operators know: the pauses grow from the first fault on.
 const breakerFaults = 3
+
+// change is another configuration of the same camera, and the ffmpeg to read it with.
+type change struct {
+	config Config
+	ffmpeg FFmpeg
+}
 
 // Reader captures one camera.
 type Reader struct {
@@ -56,7 +65,7 @@ type Reader struct {
 	out    Output
 	// turn waits for this camera's turn to start an FFmpeg, so that a fleet does not start all at once.
 	turn    func(context.Context) error
-	changes chan Config   // the newest configuration, not yet in force
+	changes chan change   // the newest configuration, not yet in force
 	kicks   chan struct{} // received from during a pause alone
 
 	lastEpoch int64
@@ -65,16 +74,19 @@ type Reader struct {
 	rhythm    rhythm
 	alone     bool // the camera serves one connection at a time, as far as the last change showed
 
-	looks  *looks
-	mu     sync.Mutex // held while out is called
-	holder *session   // what it reports is passed on
+	looks    *looks
+	mu       sync.Mutex // held while out is called
+	holder   *session   // what it reports is passed on
+	decoding decoding   // changed under mu
 }
 
 // NewReader makes a reader whose epochs are above lastEpoch, the last one stored for the camera, 0 for none. turn returns when the
 // camera may start an FFmpeg, or with the context's error.
 func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.Context) error, out Output) *Reader {
-	return &Reader{config: config, ffmpeg: ffmpeg, out: out, turn: turn, lastEpoch: lastEpoch,
-		changes: make(chan Config, 1), kicks: make(chan struct{})}
+	r := &Reader{turn: turn, lastEpoch: lastEpoch, changes: make(chan change, 1), kicks: make(chan struct{})}
+	r.out = reporting{Output: out, reader: r}
+	r.adopt(change{config, ffmpeg})
+	return r
 }
 
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
@@ -115,12 +127,12 @@ func (r *Reader) Kick() bool {
 
 // Change puts another configuration of the same camera in force: a new FFmpeg starts beside the one that delivers, and takes over with
 // its first picture. It is called by one goroutine.
-func (r *Reader) Change(c Config) {
+func (r *Reader) Change(c Config, f FFmpeg) {
 	select {
 	case <-r.changes:
 	default:
 	}
-	r.changes <- c
+	r.changes <- change{c, f}
 }
 
 // PID is the process number of the FFmpeg that delivers now, 0 while there is none.
@@ -149,6 +161,7 @@ func (r *Reader) fault(s *session, err error) time.Duration {
 	if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {
 		r.ffmpeg.Zscale = false // it refuses pictures of odd size; FFmpeg's own scaler takes them
 	}
+	r.config.HWAccel = r.decoding.after(fault, s.stderr, time.Since(s.began), s.accepted > 0)
 	if s.accepted > 0 {
 		r.faults = 0
 	}
@@ -176,7 +189,13 @@ func (r *Reader) pause(ctx context.Context, d time.Duration) {
 }
 
 // adopt puts a configuration in force. What was learnt with the last one counts no more.
-func (r *Reader) adopt(c Config) { r.config, r.backoff, r.rhythm = c, backoff{}, 0 }
+func (r *Reader) adopt(c change) {
+	r.config, r.ffmpeg, r.backoff, r.rhythm = c.config, c.ffmpeg, backoff{}, 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.decoding = newDecoding(c.config, c.ffmpeg)
+	r.config.HWAccel = r.decoding.accelerator
+}
 
 // hold makes s the session whose reports are passed on, unless a later one is already.
 func (r *Reader) hold(s *session) {

@@ -101,6 +101,7 @@ type running struct {
 	*record
 	*camera.Reader
 	t      *testing.T
+	ffmpeg camera.FFmpeg
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -110,10 +111,12 @@ func config(url string, mode camera.Mode) camera.Config {
 		StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}
 }
 
+var findOnce = sync.OnceValues(func() (camera.FFmpeg, error) { return camera.FindFFmpeg(context.Background(), "ffmpeg") })
+
 // start runs a reader with the given ffmpeg, "" for the machine's own, until the test ends.
 func start(t *testing.T, c camera.Config, ffmpeg string) *running {
 	t.Helper()
-	f, err := camera.FindFFmpeg(t.Context(), "ffmpeg")
+	f, err := findOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,12 +124,15 @@ func start(t *testing.T, c camera.Config, ffmpeg string) *running {
 		f.Path = ffmpeg
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{record: &record{}, t: t, cancel: cancel, done: make(chan error, 1)}
+	r := &running{record: &record{}, t: t, ffmpeg: f, cancel: cancel, done: make(chan error, 1)}
 	r.Reader = camera.NewReader(c, f, 0, func(ctx context.Context) error { return ctx.Err() }, r.record)
 	go func() { r.done <- r.Run(ctx) }()
 	t.Cleanup(r.stop)
 	return r
 }
+
+// change gives the reader another configuration.
+func (r *running) change(c camera.Config) { r.Change(c, r.ffmpeg) }
 
 // stop ends the reader and holds that it leaves nothing behind.
 func (r *running) stop() {

@@ -19,6 +19,7 @@ type session struct {
 	config Config
 	ffmpeg FFmpeg
 	epoch  int64
+	began  time.Time
 	cancel context.CancelFunc
 	up     chan struct{} // closed at the first picture
 	ended  chan error    // how it ended, once
@@ -38,7 +39,7 @@ type session struct {
 }
 
 func newSession(r *Reader, c Config, epoch int64) *session {
-	return &session{reader: r, config: c, ffmpeg: r.ffmpeg, epoch: epoch, rhythm: r.rhythm, up: make(chan struct{}), ended: make(chan error, 1)}
+	return &session{reader: r, config: c, ffmpeg: r.ffmpeg, epoch: epoch, began: time.Now(), rhythm: r.rhythm, up: make(chan struct{}), ended: make(chan error, 1)}
 }
 
 // start runs the session beside the caller, who waits for ended.

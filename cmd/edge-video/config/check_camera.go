@@ -32,11 +32,51 @@ func (k *checker) cameras() {
 		k.cameraURL(path, cam)
 		k.cameraPassword(path, cam)
 		k.ownReading(path, cam.Reading)
+		k.masks(path+".masks", cam)
 		for _, key := range unused(cam.Mode) {
 			if k.source.isGiven(path + "." + key) {
 				k.warn(path+"."+key, "has no effect in mode "+cam.Mode, "remove it")
 			}
 		}
+		k.transport(path+".rtsp_transport", cam)
+	}
+}
+
+// transport warns of a transport for what has no choice of one.
+func (k *checker) transport(path string, cam Camera) {
+	scheme, _, _ := strings.Cut(string(cam.URL), ":")
+	switch {
+	case !k.source.isGiven(path) || scheme == "rtsp":
+	case scheme == "rtsps":
+		if cam.RTSPTransport != "tcp" {
+			k.warn(path, "has no effect with rtsps, which is TCP", "write tcp")
+		}
+	default:
+		k.warn(path, "has no effect with "+scheme, "remove it")
+	}
+}
+
+// masks refuses rectangles that are not on the picture, and masks that nothing would draw.
+func (k *checker) masks(path string, cam Camera) {
+	if len(cam.Masks) > 0 && cam.Mode == ModeCopy {
+		k.fail(path, "mode copy stores the camera's own encoding, in which nothing can be masked", "write mode: jpeg or keyframes, or remove masks")
+	}
+	for i, m := range cam.Masks {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		k.span(at, "x", "width", m.X, m.Width)
+		k.span(at, "y", "height", m.Y, m.Height)
+	}
+}
+
+// span checks one direction of a mask. Sums of decimal fractions may pass 1 by a rounding error.
+func (k *checker) span(path, from, length string, at, size float64) {
+	switch {
+	case !(at >= 0 && at < 1):
+		k.fail(path+"."+from, fmt.Sprintf("%v is not from 0 to below 1", at), "write a fraction of the picture, as in 0.25")
+	case !(size > 0 && size <= 1):
+		k.fail(path+"."+length, fmt.Sprintf("%v is not above 0 and at most 1", size), "write a fraction of the picture, as in 0.25")
+	case at+size > 1+1e-9:
+		k.fail(path+"."+length, fmt.Sprintf("%s + %s is %v, beyond the picture", from, length, at+size), "make the two at most 1 together")
 	}
 }
 

@@ -49,6 +49,9 @@ func (k *checker) ownReading(path string, r Reading) {
 
 func (k *checker) reading(path string, r Reading) {
 	k.picture(path, r)
+	k.oneOf(path+".rtsp_transport", r.RTSPTransport, "tcp", "udp", "udp_multicast", "http", "auto")
+	k.arguments(path+".input_args", r.InputArgs, refusedInput())
+	k.arguments(path+".output_args", r.OutputArgs, refusedOutput())
 	k.above(path+".stall_timeout", r.StallTimeout, time.Second)
 	k.stall(path, r)
 	k.frameSizes(path, r)

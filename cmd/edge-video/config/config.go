@@ -74,14 +74,17 @@ type Capture struct {
 
 // Reading is how a camera is read and queued.
 type Reading struct {
-	Mode         string        `yaml:"mode"` // jpeg, keyframes or copy
-	FPS          float64       `yaml:"fps"`
-	Quality      int           `yaml:"quality"`
-	Width        int           `yaml:"width"` // 0 is as the camera sends it
-	StallTimeout time.Duration `yaml:"stall_timeout"`
-	HWAccel      string        `yaml:"hwaccel"`
-	MaxFrame     Size          `yaml:"max_frame"`
-	QueueBytes   Size          `yaml:"queue_bytes"`
+	Mode          string        `yaml:"mode"` // jpeg, keyframes or copy
+	FPS           float64       `yaml:"fps"`
+	Quality       int           `yaml:"quality"`
+	Width         int           `yaml:"width"` // 0 is as the camera sends it
+	StallTimeout  time.Duration `yaml:"stall_timeout"`
+	HWAccel       string        `yaml:"hwaccel"`
+	RTSPTransport string        `yaml:"rtsp_transport"` // tcp, udp, udp_multicast, http or auto
+	InputArgs     []string      `yaml:"input_args"`     // further options of FFmpeg, ahead of -i
+	OutputArgs    []string      `yaml:"output_args"`    // the same behind it
+	MaxFrame      Size          `yaml:"max_frame"`
+	QueueBytes    Size          `yaml:"queue_bytes"`
 }
 
 // Camera is one camera with its own or inherited [Reading]. Password is filled in from PasswordFile where that is given.
@@ -91,7 +94,16 @@ type Camera struct {
 	Username     string `yaml:"username,omitempty"`
 	Password     Secret `yaml:"password,omitempty"`
 	PasswordFile string `yaml:"password_file,omitempty"`
+	Masks        []Mask `yaml:"masks,omitempty"`
 	Reading      `yaml:",inline"`
+}
+
+// Mask is a rectangle that is blackened, in fractions of the picture from its upper left corner.
+type Mask struct {
+	X      float64 `yaml:"x"`
+	Y      float64 `yaml:"y"`
+	Width  float64 `yaml:"width"`
+	Height float64 `yaml:"height"`
 }
 
 // Bridge is one consumer that republishes frames. Exactly one of RabbitMQ and Redis is set.

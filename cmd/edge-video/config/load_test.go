@@ -116,7 +116,7 @@ func TestLoad_SampleGivesEveryKey(t *testing.T) {
 	want.Cameras = []config.Camera{{
 		ID: "dock-1", URL: "rtsp://10.0.0.5:554/stream1", Username: "viewer", Password: "p@ss", PasswordFile: "dock-1.secret",
 		Reading: config.Reading{Mode: "jpeg", FPS: 10, Quality: 5, StallTimeout: 15 * time.Second, HWAccel: "none",
-			MaxFrame: 4 * config.MiB, QueueBytes: 16 * config.MiB},
+			RTSPTransport: "tcp", InputArgs: []string{}, OutputArgs: []string{}, MaxFrame: 4 * config.MiB, QueueBytes: 16 * config.MiB},
 	}}
 	breaker := config.Breaker{Failures: 5, Open: 2 * time.Second, MaxOpen: time.Minute}
 	want.Bridges = []config.Bridge{{

@@ -198,6 +198,29 @@ func refused() map[string][2]string {
 		"redis metadata":          {cache("url: redis://h\nmetadata: {stream: '{x}'}"), `f.yaml:6: bridges[0].redis.metadata.stream: template "{x}": unknown field`},
 		"redis metadata length":   {cache("url: redis://h\nmetadata: {max_len: 0}"), "f.yaml:6: bridges[0].redis.metadata.max_len: 0 is not above 0"},
 
+		// masks, transport, further arguments
+		"mask with copy":           {cam("mode: copy\nmasks: [{x: 0, y: 0, width: 1, height: 0.1}]"), "f.yaml:5: cameras[0].masks: mode copy stores the camera's own encoding, in which nothing can be masked; write mode: jpeg or keyframes"},
+		"mask with copy inherited": {"capture: {mode: copy}\n" + cam("masks: [{x: 0, y: 0, width: 1, height: 0.1}]"), "f.yaml:5: cameras[0].masks: mode copy"},
+		"mask beyond the picture":  {cam("masks: [{x: 0.5, y: 0, width: 0.6, height: 1}]"), "f.yaml:4: cameras[0].masks[0].width: x + width is 1.1, beyond the picture; make"},
+		"mask beside the picture":  {cam("masks: [{x: 0, y: 1, width: 1, height: 1}]"), "f.yaml:4: cameras[0].masks[0].y: 1 is not from 0 to below 1"},
+		"mask negative":            {cam("masks: [{x: -0.1, y: 0, width: 1, height: 1}]"), "f.yaml:4: cameras[0].masks[0].x: -0.1 is not from 0"},
+		"mask without height":      {cam("masks: [{x: 0, y: 0, width: 1}]"), "f.yaml:4: cameras[0].masks[0].height: 0 is not above 0"},
+		"mask not a number":        {cam("masks: [{x: 0, y: 0, width: 1, height: .nan}]"), `f.yaml:4: cameras[0].masks[0].height: ".nan" is not a number`},
+		"mask misspelt":            {cam("masks: [{x: 0, y: 0, width: 1, height: 1, colour: 1}]"), "f.yaml:4: cameras[0].masks[0].colour: unknown key; known here: x y width height"},
+		"mask not a list":          {cam("masks: {x: 0}"), "f.yaml:4: cameras[0].masks: is a mapping where a list is expected"},
+		"transport":                {cam("rtsp_transport: tpc"), `f.yaml:4: cameras[0].rtsp_transport: "tpc" is not known here; did you mean tcp?`},
+		"transport of capture":     {"capture: {rtsp_transport: srt}\n" + oneCamera, `f.yaml:1: capture.rtsp_transport: "srt" is not known here`},
+		"argument for input":       {cam("input_args: ['-i', x]"), "f.yaml:4: cameras[0].input_args[0]: -i is what this program itself tells FFmpeg; remove it"},
+		"argument for format":      {cam("input_args: ['-rtbufsize', '1', '-f', x]"), "f.yaml:4: cameras[0].input_args[2]: -f is what"},
+		"argument for overwriting": {cam("output_args: ['-y']"), "f.yaml:4: cameras[0].output_args[0]: -y is what"},
+		"argument for filters":     {cam("output_args: ['-filter:v', 'hflip']"), "f.yaml:4: cameras[0].output_args[0]: -filter is what"},
+		"argument for codec":       {cam("output_args: ['-c:v:0', 'png']"), "f.yaml:4: cameras[0].output_args[0]: -c is what"},
+		"argument as output":       {cam("output_args: ['-bf', '0', 'out.mp4']"), `f.yaml:4: cameras[0].output_args[2]: "out.mp4" would be an output of FFmpeg`},
+		"argument first":           {cam("input_args: ['out.mp4']"), `f.yaml:4: cameras[0].input_args[0]: "out.mp4" would be an output`},
+		"argument behind a flag":   {cam("input_args: ['-an', 'out.mp4']"), `f.yaml:4: cameras[0].input_args[1]: "out.mp4" would be an output`},
+		"argument for the pipe":    {cam("output_args: ['-passlogfile', 'pipe:1']"), `f.yaml:4: cameras[0].output_args[1]: "pipe:1" would write into FFmpeg's output`},
+		"arguments as text":        {cam("input_args: -an"), "f.yaml:4: cameras[0].input_args: is text where a list is expected"},
+
 		// log
 		"log level":  {"log:\n  level: warning", `f.yaml:2: log.level: "warning" is not known here; write one of debug info warn error`},
 		"log format": {"log:\n  format: jsn", `f.yaml:2: log.format: "jsn" is not known here; did you mean json?`},
@@ -271,6 +294,8 @@ func TestParse_AcceptsWhatIsAllowed(t *testing.T) {
 		"cameras: [{id: a, url: 'rtsp://[fe80::1]:554/x', username: u}]",
 		cache("url: unix:///run/redis.sock"), cache("url: rediss://:pw@h/0\nkey: '{site}:{camera}:{epoch}:{seq:05d}'"),
 		rabbit("url: amqps://u:p@h/%2F\nrouting_key: '{vhost}.{site}.{camera}'"),
+		cam("masks: [{x: 0.1, y: 0.9, width: 0.9, height: 0.1}, {x: 0, y: 0, width: 1, height: 1}]\nrtsp_transport: udp_multicast"),
+		cam("input_args: ['-an', '-itsoffset', '-1', '-headers', 'A: b']\noutput_args: ['-bf', '-1.5', '-huffman', default]"),
 		cache("url: redis://h") + "    cameras: [a, porto.a]\n    start: newest\n",
 	} {
 		parse(t, text)

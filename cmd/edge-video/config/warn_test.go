@@ -32,6 +32,9 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"camera of another site":     {oneCamera + strings.Replace(sink, "name", "cameras: [porto.a], name", 1), []string{`f.yaml:2: bridges[0].cameras[0]: no frame of "porto.a" can come`}},
 		"camera of no node":          {oneCamera + strings.Replace(sink, "name", "cameras: [local.b], name", 1), []string{`f.yaml:2: bridges[0].cameras[0]: no frame of "local.b" can come`}},
 		"camera of the cluster":      {"nats: {cluster: {name: a, listen: '127.0.0.1:1'}}\n" + oneCamera + strings.Replace(sink, "name", "cameras: [local.b], name", 1), nil},
+		"transport of HTTP":          {"cameras: [{id: a, url: 'http://h', rtsp_transport: udp}]\n" + sink, []string{"f.yaml:1: cameras[0].rtsp_transport: has no effect with http; remove it"}},
+		"transport of RTSPS":         {"cameras: [{id: a, url: 'rtsps://h', rtsp_transport: udp}]\n" + sink, []string{"f.yaml:1: cameras[0].rtsp_transport: has no effect with rtsps, which is TCP"}},
+		"transport for all":          {"capture: {rtsp_transport: udp}\n" + oneCamera + sink, nil},
 		"nothing of note in default": {oneCamera + sink, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

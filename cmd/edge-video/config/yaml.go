@@ -77,7 +77,11 @@ func (c *Config) section(v reflect.Value) yaml.MapSlice {
 func (c *Config) unused(section reflect.Value) []string {
 	switch s := section.Interface().(type) {
 	case Camera:
-		return unused(s.Mode)
+		hidden := unused(s.Mode)
+		if !strings.HasPrefix(string(s.URL), "rtsp:") {
+			hidden = append(hidden, "rtsp_transport")
+		}
+		return hidden
 	case Capture:
 		return c.captureUnused()
 	}

@@ -14,6 +14,7 @@ func TestYAML_LoadsToTheSameConfiguration(t *testing.T) {
 		"stream: {max_age: 90m, max_bytes: 500MB, sync: always}\nhub: {max_age: 1h0m1s}\nhttp: {listen: ''}\n",
 		"site: a\nnats: {leaf: {remotes: [{url: 'tls://h'}]}, cluster: {name: a, listen: '127.0.0.1:1', routes: ['nats://h:1', 'tls://i']}}\n",
 		"capture: {mode: copy}\ncameras: [{id: a, url: 'file:/x y'}, {id: 'true', url: 'rtsp://h/${x}', username: '1.0', mode: jpeg, fps: 0.2}]\n",
+		"cameras: [{id: a, url: 'rtsp://h/x', rtsp_transport: udp, input_args: ['-headers', 'A: $${b}'], output_args: ['-bf', '-1'], masks: [{x: 0.1, y: 0, width: 0.9, height: 1e-3}]}]\n",
 		header + "    rabbitmq: {url: 'amqp://h/v', persistent: false}\n  - name: c\n    cameras: [a]\n    redis: {url: 'redis://h', ttl: 1s, metadata: {stream: x}}\n",
 	} {
 		text = strings.ReplaceAll(text, "h/${x}", "h/$${x}")
@@ -55,6 +56,9 @@ bridges: [{name: r, redis: {url_file: "${U}"}}]
     url: rtsp://u:***@h/x
     mode: copy
     stall_timeout: 15s
+    rtsp_transport: tcp
+    input_args: []
+    output_args: []
     max_frame: 4MiB
     queue_bytes: 16MiB
   - id: b
@@ -67,6 +71,9 @@ bridges: [{name: r, redis: {url_file: "${U}"}}]
     width: 0
     stall_timeout: 15s
     hwaccel: none
+    rtsp_transport: tcp
+    input_args: []
+    output_args: []
     max_frame: 4MiB
     queue_bytes: 16MiB
   - id: c
@@ -79,6 +86,9 @@ bridges: [{name: r, redis: {url_file: "${U}"}}]
     width: 0
     stall_timeout: 15s
     hwaccel: none
+    rtsp_transport: tcp
+    input_args: []
+    output_args: []
     max_frame: 4MiB
     queue_bytes: 16MiB
 bridges:
