@@ -30,7 +30,7 @@ func BenchmarkCopy100(b *testing.B) {
 func BenchmarkCopyMax(b *testing.B) {
 	for b.Loop() {
 		best, frames := 0, 0.0
-		for n := 100; n <= 300; n += 25 {
+		for n := 100; n <= 300; n += 50 {
 			m, p99, late := measureCopy(b, n, 10*time.Second)
 			b.Logf("%d cameras: %.0f frames/s, %.2f cores, %.0f dropped, p99 %v, %d sent late", n, m.rate, m.cores, m.dropped+m.lost, p99, late)
 			if m.dropped+m.rejected+m.lost > 0 || late > 0 || m.rate < 0.99*30*float64(n) || p99 > 100*time.Millisecond {

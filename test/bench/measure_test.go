@@ -52,7 +52,8 @@ func startFleet(b *testing.B, cameras int, keys func(n int) string) *fleet {
 	for i := range cameras {
 		fmt.Fprintf(&list, "\n  - {id: cam-%d, %s}", i, keys(i))
 	}
-	f := &fleet{b: b, node: harness.StartNode(b, harness.NodeOptions{Program: program, Cameras: list.String()})}
+	f := &fleet{b: b, node: harness.StartNode(b, harness.NodeOptions{Program: program, Cameras: list.String(),
+		More: "capture: {starts_per_second: 20}"})}
 	harness.WaitFor(b, 2*time.Minute, "all cameras to deliver", func() bool { return f.node.Metric("edge_video_camera_up") == float64(cameras) })
 	return f
 }
