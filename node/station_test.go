@@ -332,3 +332,20 @@ func TestStation_TickMeasuresTheRate(t *testing.T) {
 		t.Errorf("then got %d frames, %d bytes, %v fps, want none", frames, bytes, d.snapshot().FPS)
 	}
 }
+
+func TestStation_DecoderIsInBucketMetricsAndAnEventWhenItChanges(t *testing.T) {
+	d := newDesk(t)
+	kind := func(kind string) float64 {
+		return d.metric("edge_video_camera_decoder", map[string]string{"camera_id": "cam", "kind": kind})
+	}
+	d.State(camera.State{State: schema.CameraStarting, Epoch: 1, Decoder: "vaapi"})
+	if kind("vaapi") != 1 || kind("software") != 0 {
+		t.Errorf("vaapi %v, software %v", kind("vaapi"), kind("software"))
+	}
+	d.State(camera.State{State: schema.CameraStarting, Epoch: 2, Decoder: "software", DecoderReason: "no device"})
+	if kind("vaapi") != 0 || kind("software") != 1 {
+		t.Errorf("after the change vaapi %v, software %v", kind("vaapi"), kind("software"))
+	}
+	harness.WaitFor(t, 5*time.Second, "the bucket", func() bool { return d.inBucket().Decoder == "software" })
+	d.wantEvents(schema.Event{Kind: schema.KindControl, Reason: "decoder", Message: "from vaapi to software: no device", Epoch: 2})
+}

@@ -3,4 +3,40 @@
 // A [Reader] owns everything that concerns its camera: the process, its restart with back-off, the watchdog, the cutting of the output
 // into pictures by length, the check of each picture, its sequence number and its capture time, and the notice of pictures
 // that show nothing. What happens to a frame afterwards is the business of the [Output] it is given.
+//
+// # The command line
+//
+// [Args] is a pure function of the camera and of what [FindFFmpeg] has learnt of the ffmpeg at hand, 5.1 to 8; testdata/args.txt holds
+// what it makes. FFmpeg's own patience with the network lies between the watchdog of a stream that runs and that of one that starts:
+// a camera that freezes is the watchdog's business, and one that does not answer gets FFmpeg's own reason. Only video is asked for
+// over RTSP, and the look at a stream is short, so that the first picture comes with the first keyframe.
+//
+// Pictures are chosen, and masks drawn, ahead of the conversion. It is zscale's where FFmpeg has that: FFmpeg's own scaler takes some
+// two milliseconds more for a picture of 720p. The conversion makes full range and keeps the camera's colour matrix, as FFmpeg does by
+// itself; to convert that too would take one to two milliseconds. Not used: -flags low_delay and -flags2 fast, which gained nothing that
+// could be measured; -skip_loop_filter, whose pictures are not those that the camera encoded; default Huffman tables, which take a
+// third more bytes. The pixel format yuvj420p is deprecated since FFmpeg 5 and still taken by 8.
+//
+// HLS is read at its own pace, like a file, since a segment's pictures arrive all at once: it is known by a name that ends in .m3u8.
+//
+// Packets that a demultiplexer marks as damaged are not decoded; in mode copy they are kept, since nobody would count the gap.
+//
+// # Credentials
+//
+// The address with its credentials is a one-line playlist on standard input. Options of the camera's protocol and format stand in that
+// playlist; further arguments of the user are sorted accordingly, by the lists of options that this ffmpeg's help shows. What stands
+// in an address otherwise (a token, the passphrase of srt), or in further arguments, is seen in the list of processes: udp, srt, v4l2,
+// file and lavfi know no user name and go without a playlist.
+//
+// # Hardware
+//
+// Pictures are decoded on the hardware, chosen there, fetched (hwdownload) and then treated like any other; pictures of 8 bits only.
+// "auto" stands for what [ProbeHardware] finds with a real decode. Hardware that fails is left for software for as long as the reader
+// lives: at once where FFmpeg names it, else when a run that ended within 10 s without a picture is followed by one in software that
+// delivers; [State] says which decoder is in use and why.
+//
+// Tried: the command lines against golden files, probing on a machine without a GPU, where each accelerator fails and software is
+// used, an ffmpeg that ignores the accelerator (the rest of the path then works), one that delivers wrong pictures, one that hangs, one
+// that dies. Not tried, for want of the hardware: a decode on a real GPU or video unit of any kind, H.265 on v4l2m2m and rkmpp, how a
+// driver behaves that fails after minutes.
 package camera
