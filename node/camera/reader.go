@@ -27,6 +27,7 @@ const (
 	RejectTorn           Rejection = "torn"            // incomplete, or with bytes in it that are not its own
 	RejectForeign        Rejection = "foreign"         // bytes between pictures that are no picture
 	RejectBeforeKeyframe Rejection = "before_keyframe" // video that cannot be decoded, since it begins in mid-sequence
+	RejectCorrupt        Rejection = "corrupt"         // damaged on the way, or predicted from a picture that was
 	RejectOverCap        Rejection = "over_cap"        // larger than the largest frame allowed
 	RejectChanged        Rejection = "changed"         // scaled to a size that the camera has just left
 )

@@ -19,6 +19,7 @@ type session struct {
 	demux  *nutDemuxer
 	units  *accessUnits
 	clock  clock
+	damage damage
 
 	seq      uint64
 	accepted uint64
@@ -36,10 +37,12 @@ func (s *session) run(ctx context.Context) error {
 	args, stdin := Args(*c, s.reader.ffmpeg)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	proc, err := startProcess(s.reader.ffmpeg.Path, args, stdin, hidden(c), func(line string) {
+	s.damage.exact = c.Mode != ModeCopy && !parseSource(c.URL).paced
+	proc, err := startProcess(s.reader.ffmpeg.Path, args, stdin, hidden(c), func(line string) (keep bool) {
 		if strings.Contains(line, changedNotice) {
 			cancel(errChanged)
 		}
+		return !s.damage.notice(line)
 	})
 	if err != nil {
 		return err
@@ -120,6 +123,10 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			s.reject(RejectBeforeKeyframe, "no keyframe yet")
 			continue
 		}
+		if s.damage.shows(ticks(p.pts, &s.demux.stream, uint64(time.Second/time.Microsecond)), s.isKey(f)) {
+			s.reject(RejectCorrupt, "damaged, or predicted from a damaged picture")
+			continue
+		}
 		watchdog.Reset(s.stallAfter())
 		s.accept(f)
 	}
@@ -175,6 +182,12 @@ func (s *session) videoFrame(f *schema.Frame, p packet) (*schema.Frame, error) {
 	}
 	f.Width, f.Height = s.units.width, s.units.height
 	return f, nil
+}
+
+// isKey reports whether a picture is known to need no other. In mode jpeg FFmpeg says it by [keyframeNotice].
+func (s *session) isKey(f *schema.Frame) bool {
+	mode := s.reader.config.Mode
+	return mode == ModeKeyframes || mode == ModeCopy && (f.Keyframe || f.ContentType == schema.ContentJPEG)
 }
 
 func (s *session) reject(reason Rejection, detail string) {

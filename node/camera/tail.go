@@ -18,7 +18,7 @@ type tail struct {
 	pipe   *os.File
 	raw    syscall.RawConn // of pipe
 	hide   []string
-	notice func(line string)
+	notice func(line string) (keep bool)
 	done   chan struct{} // closed when the pipe has been read to its end
 
 	mu      sync.Mutex
@@ -29,7 +29,7 @@ type tail struct {
 }
 
 // newTail drains pipe until its end; wait returns after that.
-func newTail(pipe *os.File, hide []string, notice func(line string)) *tail {
+func newTail(pipe *os.File, hide []string, notice func(line string) (keep bool)) *tail {
 	t := &tail{pipe: pipe, hide: hide, notice: notice, done: make(chan struct{})}
 	t.raw, _ = pipe.SyscallConn() // fails only for a closed file
 	go func() {
@@ -103,8 +103,11 @@ func (t *tail) line(s string) {
 	if s == "" {
 		return
 	}
-	if t.notice != nil {
-		t.notice(s)
+	if t.notice != nil && !t.notice(s) {
+		return
+	}
+	if len(t.lines) > 0 && t.lines[len(t.lines)-1] == s {
+		return // saying it again would only push other messages out
 	}
 	t.lines = append(t.lines, s)
 	for t.size += len(s); t.size > tailBytes && len(t.lines) > 1; t.lines = t.lines[1:] {
