@@ -13,17 +13,19 @@ var damageNotices = []struct {
 	words string
 	later time.Duration
 }{
-	{"corrupt decoded frame", arrivalUnit},       // the program, of a picture with concealed or missing parts
-	{"corrupt input packet", arrivalUnit},        // the program, of a demuxer that saw a gap
+	{"corrupt input packet", inOrder},            // the program, of a demuxer that saw a gap
+	{"RTP: missed", inOrder},                     // the RTP demuxer
+	{"corrupt decoded frame", arrivalUnit},       // the program, of a decoder that had to conceal parts
 	{"error while decoding MB", arrivalUnit},     // H.264
 	{"Could not find ref with POC", arrivalUnit}, // H.265
 	{"error y=", arrivalUnit},                    // JPEG
-	{"RTP: missed", 200 * time.Millisecond},      // the rest of that picture is still on its way
 }
 
 const (
 	// arrivalUnit is the coarsest unit in which FFmpeg notes arrival times: a 25th of a second, for JPEG pictures over HTTP.
 	arrivalUnit = 40 * time.Millisecond
+	// inOrder is what it takes for the rest of a picture to arrive, and for those to pass that are shown before it.
+	inOrder = 500 * time.Millisecond
 	// pipeline is how far FFmpeg can be ahead of the pictures that it hands over, where these do not carry their time of arrival.
 	pipeline = time.Second
 	// keyframeNotice is a filter by which FFmpeg says the time of each decoded keyframe on stderr, at the level of a warning.
