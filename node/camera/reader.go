@@ -74,7 +74,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		fault := faultOf(err, s.stderr)
+		fault := faultOf(err, s.news)
 		pause := r.backoff.after(fault, s.delivered())
 		if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {
 			r.ffmpeg.Zscale = false // it refuses pictures of odd size; FFmpeg's own scaler takes them

@@ -24,9 +24,11 @@ type session struct {
 	seq      uint64
 	accepted uint64
 	keyed    bool // a keyframe has been seen
+	refused  bool // since the last good picture
 	first    time.Time
 	last     time.Time
-	stderr   string
+	stderr   string // the end of it
+	news     string // the part that came after the last good picture
 }
 
 // delivered is for how long pictures came.
@@ -50,7 +52,7 @@ func (s *session) run(ctx context.Context) error {
 	s.reader.pid.Store(int64(proc.cmd.Process.Pid))
 	defer s.reader.pid.Store(0)
 	stopWith := context.AfterFunc(ctx, proc.stop)
-	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(errStalled) })
+	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(stallCause(proc.stderr.news())) })
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
 	err = s.read(ctx, proc.stderr, watchdog)
 	watchdog.Stop()
@@ -59,8 +61,11 @@ func (s *session) run(ctx context.Context) error {
 		proc.stop() // it goes on writing
 	}
 	exit := proc.wait()
-	s.stderr = proc.stderr.String()
+	s.stderr, s.news = proc.stderr.String(), proc.stderr.news()
 	if cause := context.Cause(ctx); cause != nil {
+		if s.refused && errors.Is(cause, errStalled) {
+			return errUnreadable
+		}
 		return cause
 	}
 	if err != nil {
@@ -74,6 +79,14 @@ func (s *session) run(ctx context.Context) error {
 
 // startGrace is what FFmpeg may take beyond the stall timeout to show the first picture: it connects and looks at the stream first.
 const startGrace = 10 * time.Second
+
+// stallCause tells a camera that is silent from one that sends what FFmpeg cannot read. Told to end, FFmpeg complains of anything.
+func stallCause(stderr string) error {
+	if faultOf(nil, stderr) == FaultBadData {
+		return errUnreadable
+	}
+	return errStalled
+}
 
 // stallAfter is the stall timeout, or three periods of a camera that is slower than that.
 func (s *session) stallAfter() time.Duration {
@@ -128,12 +141,13 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			continue
 		}
 		watchdog.Reset(s.stallAfter())
+		stderr.age()
 		s.accept(f)
 	}
 }
 
 func (s *session) accept(f *schema.Frame) {
-	s.last = time.Now()
+	s.last, s.refused = time.Now(), false
 	if s.accepted++; s.accepted == 1 {
 		s.first = s.last
 		s.reader.faults = 0
@@ -156,6 +170,9 @@ func (s *session) frame(p packet) (*schema.Frame, error) {
 	}
 	if f == nil || err != nil {
 		return nil, err
+	}
+	if f.Width*f.Height > maxPixels {
+		return nil, fmt.Errorf("%w: it claims to be %dx%d", errTorn, f.Width, f.Height)
 	}
 	s.clock.stamp(f, c, p.pts, video)
 	return f, nil
@@ -191,6 +208,7 @@ func (s *session) isKey(f *schema.Frame) bool {
 }
 
 func (s *session) reject(reason Rejection, detail string) {
+	s.refused = true
 	s.reader.out.Rejected(s.epoch, s.seq, reason, detail)
 }
 
@@ -199,7 +217,7 @@ func (s *session) foreign(n int) { s.reject(RejectForeign, fmt.Sprintf("%d forei
 // describe is the end of a run for people: the cause and FFmpeg's own last words.
 func (s *session) describe(err error) error {
 	switch {
-	case errors.Is(err, errStalled):
+	case errors.Is(err, errStalled), errors.Is(err, errUnreadable):
 		err = fmt.Errorf("%w for %s", err, s.stallAfter())
 	case err == nil:
 		err = errors.New("the camera ended the stream")

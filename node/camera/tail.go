@@ -26,6 +26,7 @@ type tail struct {
 	partial []byte
 	lines   []string
 	size    int
+	old     int // how many of lines were there when the last good picture came
 }
 
 // newTail drains pipe until its end; wait returns after that.
@@ -112,6 +113,7 @@ func (t *tail) line(s string) {
 	t.lines = append(t.lines, s)
 	for t.size += len(s); t.size > tailBytes && len(t.lines) > 1; t.lines = t.lines[1:] {
 		t.size -= len(t.lines[0])
+		t.old = max(0, t.old-1)
 	}
 }
 
@@ -122,11 +124,26 @@ func (t *tail) clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
+// age sets apart what has been said up to now from what [tail.news] returns.
+func (t *tail) age() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.old = len(t.lines)
+}
+
 // String is the kept end, lines joined by "; ".
-func (t *tail) String() string {
+func (t *tail) String() string { return t.join(false) }
+
+// news is the part of it that came after the last call of age.
+func (t *tail) news() string { return t.join(true) }
+
+func (t *tail) join(news bool) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	lines := t.lines
+	if news {
+		lines = lines[t.old:]
+	}
 	if open := t.clean(string(t.partial)); open != "" {
 		lines = append(slices.Clone(lines), open)
 	}
