@@ -51,7 +51,7 @@ var faultWords = []struct {
 		"certificate", "TLS fatal alert", "TLS packet", "SSL routines"}},
 }
 
-// faultOf reads the class out of how a run ended. stderr is what FFmpeg said since the last good picture.
+// faultOf reads the class out of how a run ended. stderr is what FFmpeg said last.
 func faultOf(err error, stderr string) Fault {
 	switch {
 	case errors.Is(err, errStalled):

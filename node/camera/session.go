@@ -28,7 +28,7 @@ type session struct {
 	first    time.Time
 	last     time.Time
 	stderr   string // the end of it
-	news     string // the part that came after the last good picture
+	news     string // the part that came after the last good picture, or shortly before it
 }
 
 // delivered is for how long pictures came.
@@ -52,7 +52,7 @@ func (s *session) run(ctx context.Context) error {
 	s.reader.pid.Store(int64(proc.cmd.Process.Pid))
 	defer s.reader.pid.Store(0)
 	stopWith := context.AfterFunc(ctx, proc.stop)
-	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(stallCause(proc.stderr.news())) })
+	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(stallCause(proc.stderr.since(time.Now().Add(-s.stallAfter())))) })
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
 	err = s.read(ctx, proc.stderr, watchdog)
 	watchdog.Stop()
@@ -61,7 +61,7 @@ func (s *session) run(ctx context.Context) error {
 		proc.stop() // it goes on writing
 	}
 	exit := proc.wait()
-	s.stderr, s.news = proc.stderr.String(), proc.stderr.news()
+	s.stderr, s.news = proc.stderr.String(), proc.stderr.since(s.last.Add(-pipeline))
 	if cause := context.Cause(ctx); cause != nil {
 		if s.refused && errors.Is(cause, errStalled) {
 			return errUnreadable
@@ -141,7 +141,6 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			continue
 		}
 		watchdog.Reset(s.stallAfter())
-		stderr.age()
 		s.accept(f)
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // tailBytes is how much of FFmpeg's last messages is kept.
@@ -24,9 +24,13 @@ type tail struct {
 	mu      sync.Mutex
 	buf     [32 << 10]byte
 	partial []byte
-	lines   []string
+	lines   []tailLine
 	size    int
-	old     int // how many of lines were there when the last good picture came
+}
+
+type tailLine struct {
+	text string
+	at   time.Time
 }
 
 // newTail drains pipe until its end; wait returns after that.
@@ -107,13 +111,13 @@ func (t *tail) line(s string) {
 	if t.notice != nil && !t.notice(s) {
 		return
 	}
-	if len(t.lines) > 0 && t.lines[len(t.lines)-1] == s {
+	if len(t.lines) > 0 && t.lines[len(t.lines)-1].text == s {
+		t.lines[len(t.lines)-1].at = time.Now()
 		return // saying it again would only push other messages out
 	}
-	t.lines = append(t.lines, s)
+	t.lines = append(t.lines, tailLine{s, time.Now()})
 	for t.size += len(s); t.size > tailBytes && len(t.lines) > 1; t.lines = t.lines[1:] {
-		t.size -= len(t.lines[0])
-		t.old = max(0, t.old-1)
+		t.size -= len(t.lines[0].text)
 	}
 }
 
@@ -124,28 +128,21 @@ func (t *tail) clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// age sets apart what has been said up to now from what [tail.news] returns.
-func (t *tail) age() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.old = len(t.lines)
-}
-
 // String is the kept end, lines joined by "; ".
-func (t *tail) String() string { return t.join(false) }
+func (t *tail) String() string { return t.since(time.Time{}) }
 
-// news is the part of it that came after the last call of age.
-func (t *tail) news() string { return t.join(true) }
-
-func (t *tail) join(news bool) string {
+// since is the part of it that came after a moment.
+func (t *tail) since(moment time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := t.lines
-	if news {
-		lines = lines[t.old:]
+	var lines []string
+	for _, l := range t.lines {
+		if l.at.After(moment) {
+			lines = append(lines, l.text)
+		}
 	}
 	if open := t.clean(string(t.partial)); open != "" {
-		lines = append(slices.Clone(lines), open)
+		lines = append(lines, open)
 	}
 	return strings.Join(lines, "; ")
 }
