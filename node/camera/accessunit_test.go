@@ -15,15 +15,18 @@ import (
 func videoFiles(t testing.TB) map[string]string {
 	source := "testsrc2=size=320x242:rate=10:duration=2"
 	return map[string]string{
-		"h264 mp4":           encoded(t, "a.mp4", source, x264...),
-		"h264 mp4 delimited": encoded(t, "a.mp4", source, append(x264, "-x264-params", "aud=1")...),
-		"h264 mp4 in band":   encoded(t, "a.mp4", source, append(x264, "-x264-params", "repeat-headers=1")...),
-		"h264 ts":            encoded(t, "a.ts", source, x264...),
-		"h264 mkv":           encoded(t, "a.mkv", source, x264...),
-		"h264 mov slices":    encoded(t, "a.mov", source, append(x264, "-slices", "4")...),
-		"h265 mp4":           encoded(t, "a.mp4", source, x265...),
-		"h265 ts":            encoded(t, "a.ts", source, x265...),
-		"h265 mp4 hvc1":      encoded(t, "a.mp4", source, append(x265, "-tag:v", "hvc1")...),
+		"h264 mp4":            encoded(t, "a.mp4", source, x264...),
+		"h264 mp4 delimited":  encoded(t, "a.mp4", source, append(x264, "-x264-params", "aud=1")...),
+		"h264 mp4 in band":    encoded(t, "a.mp4", source, append(x264, "-x264-params", "repeat-headers=1")...),
+		"h264 ts":             encoded(t, "a.ts", source, x264...),
+		"h264 mkv":            encoded(t, "a.mkv", source, x264...),
+		"h264 mov slices":     encoded(t, "a.mov", source, append(x264, "-slices", "4")...),
+		"h264 mp4 reordered":  encoded(t, "a.mp4", source, "-c:v", "libx264", "-preset", "ultrafast", "-g", "5", "-bf", "2"),
+		"h264 mp4 interlaced": encoded(t, "a.mp4", "testsrc2=size=320x240:rate=10:duration=2", append(x264, "-flags", "+ilme+ildct", "-x264-params", "tff=1")...),
+		"h265 mp4 reordered":  encoded(t, "a.mp4", source, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:keyint=5:bframes=2:open-gop=0"),
+		"h265 mp4":            encoded(t, "a.mp4", source, x265...),
+		"h265 ts":             encoded(t, "a.ts", source, x265...),
+		"h265 mp4 hvc1":       encoded(t, "a.mp4", source, append(x265, "-tag:v", "hvc1")...),
 	}
 }
 

@@ -3,6 +3,7 @@ package camera
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,7 +14,7 @@ type Fault string
 // Faults.
 const (
 	FaultStall        Fault = "stall"        // no picture for the stall timeout
-	FaultRefused      Fault = "refused"      // nobody listens at the address
+	FaultRefused      Fault = "refused"      // nobody listens at the address, or who does turns everyone away
 	FaultTimeout      Fault = "timeout"      // no answer from the address
 	FaultNotFound     Fault = "not_found"    // no such stream, file, device or host
 	FaultUnauthorised Fault = "unauthorised" // 401 or 403; some cameras answer so when they are full
@@ -27,14 +28,31 @@ const (
 var (
 	errStalled = errors.New("no picture")
 	errChanged = errors.New("the pictures changed their size or format")
-	errCodec   = errors.New("mode copy needs H.264, H.265 or MJPEG")
+	// errUnreadable is a stall in which something came that is no picture, or none to store.
+	errUnreadable = errors.New("no whole picture")
+	errCodec      = errors.New("mode copy needs H.264, H.265 or MJPEG")
 )
 
 // changedNotice is what FFmpeg's buffer source has said since 2012 when pictures change in a filter graph that may not be rebuilt.
 const changedNotice = "Changing video frame properties on the fly"
 
-// faultOf reads the class out of how a run ended. FFmpeg reports causes as text alone; the words are those of its own messages and
-// of the C library.
+// faultWords are what FFmpeg 5.1 to 8 and the C library say of each class, the first that fits. FFmpeg reports causes as text alone.
+var faultWords = []struct {
+	fault Fault
+	words []string
+}{
+	{FaultUnauthorised, []string{"401 Unauthorized", "403 Forbidden", "authorization failed", "access denied", "407 Proxy"}},
+	{FaultNotFound, []string{"404 Not Found", "No such file", "Failed to resolve hostname", "No such device", "454 Session"}},
+	{FaultRefused, []string{"Connection refused", "No route to host", "Host is down", "Host is unreachable", "Network is unreachable", "Connection reset", "Broken pipe",
+		"400 Bad Request", "Server returned 4XX", "429 Too Many Requests", "Server returned 5XX", "500 Internal", "503 Service",
+		"453 Not", "461 "}},
+	{FaultTimeout, []string{"timed out"}},
+	{FaultBadData, []string{"Invalid data found", "matches no streams", "does not contain any stream", "Unknown input format", "Protocol not found",
+		"Could not find codec", "could not find codec", "Could not write header", "Picture size", "dimensions not set", "End of file", "Option ",
+		"certificate", "TLS fatal alert", "TLS packet", "SSL routines"}},
+}
+
+// faultOf reads the class out of how a run ended. stderr is what FFmpeg said last.
 func faultOf(err error, stderr string) Fault {
 	switch {
 	case errors.Is(err, errReplaced):
@@ -43,23 +61,12 @@ func faultOf(err error, stderr string) Fault {
 		return FaultStall
 	case errors.Is(err, errChanged):
 		return FaultChanged
-	case errors.Is(err, errCodec):
+	case errors.Is(err, errCodec), errors.Is(err, errUnreadable):
 		return FaultBadData
 	}
-	for _, c := range []struct {
-		fault Fault
-		words []string
-	}{
-		{FaultUnauthorised, []string{"401 Unauthorized", "403 Forbidden", "authorization failed", "access denied"}},
-		{FaultNotFound, []string{"404 Not Found", "No such file", "Failed to resolve hostname", "No such device", "454 Session"}},
-		{FaultRefused, []string{"Connection refused", "No route to host", "Network is unreachable", "Connection reset"}},
-		{FaultTimeout, []string{"Connection timed out", "Operation timed out", "timed out"}},
-		{FaultBadData, []string{"Invalid data found", "matches no streams", "Unknown input format", "Protocol not found", "could not find codec", "Option "}},
-	} {
-		for _, w := range c.words {
-			if strings.Contains(stderr, w) {
-				return c.fault
-			}
+	for _, c := range faultWords {
+		if slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(stderr, w) }) {
+			return c.fault
 		}
 	}
 	if err != nil {

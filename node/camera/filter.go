@@ -15,6 +15,9 @@ func filters(c Config, s source, f FFmpeg, accel accelerator) string {
 	}
 	switch {
 	case c.Mode == ModeJPEG:
+		if s.scheme != "lavfi" { // nothing damages made-up pictures
+			chain = append(chain, keyframeNotice)
+		}
 		chain = append(chain, pace(c.FPS, s.paced))
 	case accel.input != nil: // not every decoder of this kind knows -skip_frame
 		chain = append(chain, "select=key")

@@ -25,7 +25,7 @@ const (
 
 // jpegSize walks a JPEG from marker to marker, by the lengths that the segments state, and returns its width and height in pixels.
 // The picture must begin with its first byte, hold a frame header and a scan, and end in EOI; cameras that pad after EOI with zeros
-// are accepted. Any other picture is an error wrapping errTorn.
+// are accepted, and a second EOI, which FFmpeg adds to pictures that came by RTP with their own. Any other picture is an error wrapping errTorn.
 func jpegSize(b []byte) (width, height int, err error) {
 	if len(b) < 4 || b[0] != 0xFF || b[1] != jpegSOI {
 		return 0, 0, fmt.Errorf("%w: no JPEG start", errTorn)
@@ -98,7 +98,7 @@ func jpegEnd(rest []byte, width, height, scans int) error {
 	switch {
 	case width == 0 || height == 0 || scans == 0:
 		return fmt.Errorf("%w: end without a picture", errTorn)
-	case len(bytes.TrimRight(rest, "\x00")) > 0:
+	case len(bytes.Trim(bytes.TrimPrefix(rest, []byte{0xFF, jpegEOI}), "\x00")) > 0:
 		return fmt.Errorf("%w: %d foreign bytes behind the picture", errTorn, len(rest))
 	}
 	return nil

@@ -76,6 +76,7 @@ func TestJPEG_SizeIsTheDecoders(t *testing.T) {
 	pictures["FFD9 in a comment"] = inserted(small, segment(0xFE, []byte{0xFF, 0xD9, 0xFF, 0xD8, 0xFF, 0xD9}))
 	pictures["largest segment"] = inserted(small, segment(0xE2, bytes.Repeat([]byte{0xFF, 0xD9}, (65535-2)/2)))
 	pictures["padded"] = append(bytes.Clone(small), make([]byte, 1000)...)
+	pictures["second end"] = append(bytes.Clone(small), 0xFF, 0xD9)
 	pictures["fill bytes"] = inserted(small, []byte{0xFF, 0xFF, 0xFF, 0xFE, 0, 2})
 	for name, b := range pictures {
 		t.Run(name, func(t *testing.T) {
@@ -101,6 +102,7 @@ func TestJPEG_TornIsRefused(t *testing.T) {
 		"foreign head":        append([]byte("x"), small...),
 		"foreign tail":        append(bytes.Clone(small), "hello\n"...),
 		"foreign behind zero": append(bytes.Clone(small), 0, 0, 'x'),
+		"foreign behind ends": append(bytes.Clone(small), 0xFF, 0xD9, 'x'),
 		"two pictures":        append(bytes.Clone(small), other...),
 		"no end":              append(bytes.Clone(small[:len(small)-2]), 0, 0),
 		"only start and end":  {0xFF, 0xD8, 0xFF, 0xD9},

@@ -21,7 +21,7 @@ const (
 
 func h264Kind(nal []byte) nalKind {
 	switch nal[0] & 0x9F { // a unit with the highest bit set is none
-	case 1, 2, 3, 4:
+	case 1: // data partitions, 2 to 4, are in no use, and H.265 looks like them
 		return nalSlice
 	case 5:
 		return nalKey
@@ -36,7 +36,10 @@ func h264Kind(nal []byte) nalKind {
 }
 
 func h265Kind(nal []byte) nalKind {
-	switch t := nal[0] >> 1; { // above 63 where the highest bit is set: no unit
+	if nal[0]&0x81 != 0 { // no unit, or not of the base layer; slices of H.264 look like that
+		return nalOther
+	}
+	switch t := nal[0] >> 1; {
 	case t < 16:
 		return nalSlice
 	case t >= 16 && t <= 21:

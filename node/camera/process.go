@@ -25,8 +25,9 @@ type process struct {
 	killer   *time.Timer
 }
 
-// startProcess starts FFmpeg. hide are texts that its messages must not show; notice is called for each line it writes to stderr.
-func startProcess(path string, args []string, stdin string, hide []string, notice func(line string)) (*process, error) {
+// startProcess starts FFmpeg. hide are texts that its messages must not show; notice is called for each line it writes to
+// stderr, and says whether the line is kept.
+func startProcess(path string, args []string, stdin string, hide []string, notice func(line string) (keep bool)) (*process, error) {
 	p := &process{cmd: exec.Command(path, args...)}
 	// The kernel ends FFmpeg when the thread that started it ends, which for Go's threads means when the node ends, however that
 	// comes: Go keeps its threads, and nothing here ends a goroutine that is locked to one.

@@ -2,6 +2,7 @@ package camera
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -70,6 +71,7 @@ func TestTail_KeepsTheEndWithoutSecrets(t *testing.T) {
 		"last line open":    {[]string{"one\ntwo"}, "one; two"},
 		"only an open line": {[]string{"Killed"}, "Killed"},
 		"open with secret":  {[]string{"u:s3cret@"}, "***"},
+		"repeated":          {[]string{"one\ntwo\ntwo\ntwo\none\n"}, "one; two; one"},
 		"long line":         {[]string{"one\n" + long + "\ntwo\n"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,9 +86,9 @@ func TestTail_KeepsTheEndWithoutSecrets(t *testing.T) {
 		})
 	}
 	noticed := 0
-	tail := &tail{notice: func(string) { noticed++ }}
-	for range 10_000 {
-		tail.take([]byte("a line of some length\n"))
+	tail := &tail{notice: func(string) bool { noticed++; return true }}
+	for i := range 10_000 {
+		tail.take(fmt.Appendf(nil, "a line of some length, number %d\n", i))
 	}
 	if noticed != 10_000 || len(tail.String()) > 2*tailBytes || len(tail.lines) > 200 {
 		t.Errorf("%d lines noticed, %d kept", noticed, len(tail.lines))

@@ -30,6 +30,7 @@ const (
 	RejectTorn           Rejection = "torn"            // incomplete, or with bytes in it that are not its own
 	RejectForeign        Rejection = "foreign"         // bytes between pictures that are no picture
 	RejectBeforeKeyframe Rejection = "before_keyframe" // video that cannot be decoded, since it begins in mid-sequence
+	RejectCorrupt        Rejection = "corrupt"         // damaged on the way, or predicted from a picture that was
 	RejectOverCap        Rejection = "over_cap"        // larger than the largest frame allowed
 	RejectChanged        Rejection = "changed"         // scaled to a size that the camera has just left
 )
@@ -155,7 +156,7 @@ func (r *Reader) begin(ctx context.Context) *session {
 
 // fault reports how a run ended, and returns the pause before the next one.
 func (r *Reader) fault(s *session, err error) time.Duration {
-	fault := faultOf(err, s.stderr)
+	fault := faultOf(err, s.news)
 	r.rhythm = s.rhythm
 	pause := r.backoff.after(fault, s.delivered())
 	if s.accepted == 0 && strings.Contains(s.stderr, "zscale") {

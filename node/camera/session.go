@@ -25,17 +25,20 @@ type session struct {
 	ended  chan error    // how it ended, once
 	pid    atomic.Int64  // 0 while no FFmpeg runs
 
-	demux *nutDemuxer
-	units *accessUnits
-	clock clock
+	demux  *nutDemuxer
+	units  *accessUnits
+	clock  clock
+	damage damage
 
 	seq      uint64
 	accepted uint64
 	keyed    bool // a keyframe has been seen
+	refused  bool // since the last good picture
 	first    time.Time
 	last     time.Time
 	rhythm   rhythm
-	stderr   string
+	stderr   string // the end of it
+	news     string // the part that came after the last good picture, or shortly before it
 }
 
 func newSession(r *Reader, c Config, epoch int64) *session {
@@ -90,10 +93,12 @@ func (s *session) run(ctx context.Context) error {
 	args, stdin := Args(*c, s.ffmpeg)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	proc, err := startProcess(s.ffmpeg.Path, args, stdin, hidden(c), func(line string) {
+	s.damage.exact = c.Mode != ModeCopy && !parseSource(c.URL).paced
+	proc, err := startProcess(s.ffmpeg.Path, args, stdin, hidden(c), func(line string) (keep bool) {
 		if strings.Contains(line, changedNotice) {
 			cancel(errChanged)
 		}
+		return !s.damage.notice(line)
 	})
 	if err != nil {
 		return err
@@ -101,7 +106,9 @@ func (s *session) run(ctx context.Context) error {
 	s.pid.Store(int64(proc.cmd.Process.Pid))
 	defer s.pid.Store(0)
 	stopWith := context.AfterFunc(ctx, proc.stop)
-	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() { cancel(errStalled) })
+	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() {
+		cancel(stallCause(proc.stderr.since(time.Now().Add(-c.StallTimeout))))
+	})
 	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
 	err = s.read(ctx, proc.stderr, watchdog)
 	watchdog.Stop()
@@ -110,8 +117,11 @@ func (s *session) run(ctx context.Context) error {
 		proc.stop() // it goes on writing
 	}
 	exit := proc.wait()
-	s.stderr = proc.stderr.String()
+	s.stderr, s.news = proc.stderr.String(), proc.stderr.since(s.last.Add(-pipeline))
 	if cause := context.Cause(ctx); cause != nil {
+		if s.refused && errors.Is(cause, errStalled) {
+			return errUnreadable
+		}
 		return cause
 	}
 	if err != nil {
@@ -121,6 +131,14 @@ func (s *session) run(ctx context.Context) error {
 		return fmt.Errorf("ffmpeg: %w", exit)
 	}
 	return nil
+}
+
+// stallCause tells a camera that is silent from one that sends what FFmpeg cannot read. Told to end, FFmpeg complains of anything.
+func stallCause(stderr string) error {
+	if faultOf(nil, stderr) == FaultBadData {
+		return errUnreadable
+	}
+	return errStalled
 }
 
 // read takes pictures until FFmpeg's output ends. Every picture moves the watchdog on that is good, or too large but alive.
@@ -162,6 +180,10 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 			s.reject(RejectBeforeKeyframe, "no keyframe yet")
 			continue
 		}
+		if s.damage.shows(ticks(p.pts, &s.demux.stream, uint64(time.Second/time.Microsecond)), s.isKey(f)) {
+			s.reject(RejectCorrupt, "damaged, or predicted from a damaged picture")
+			continue
+		}
 		s.accept(f)
 		watchdog.Reset(s.stallAfter())
 	}
@@ -169,6 +191,7 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 
 func (s *session) accept(f *schema.Frame) {
 	now := time.Now()
+	s.refused = false
 	if s.accepted++; s.accepted == 1 {
 		s.first = now
 		s.reader.hold(s)
@@ -201,6 +224,9 @@ func (s *session) frame(p packet) (*schema.Frame, error) {
 	if f == nil || err != nil {
 		return nil, err
 	}
+	if f.Width*f.Height > maxPixels {
+		return nil, fmt.Errorf("%w: it claims to be %dx%d", errTorn, f.Width, f.Height)
+	}
 	s.clock.stamp(f, c, p.pts, video)
 	return f, nil
 }
@@ -228,7 +254,14 @@ func (s *session) videoFrame(f *schema.Frame, p packet) (*schema.Frame, error) {
 	return f, nil
 }
 
+// isKey reports whether a picture is known to need no other. In mode jpeg FFmpeg says it by [keyframeNotice].
+func (s *session) isKey(f *schema.Frame) bool {
+	mode := s.config.Mode
+	return mode == ModeKeyframes || mode == ModeCopy && (f.Keyframe || f.ContentType == schema.ContentJPEG)
+}
+
 func (s *session) reject(reason Rejection, detail string) {
+	s.refused = true
 	s.pass(func(out Output) { out.Rejected(s.epoch, s.seq, reason, detail) })
 }
 
@@ -237,7 +270,7 @@ func (s *session) foreign(n int) { s.reject(RejectForeign, fmt.Sprintf("%d forei
 // describe is the end of a run for people: the cause and FFmpeg's own last words.
 func (s *session) describe(err error) error {
 	switch {
-	case errors.Is(err, errStalled):
+	case errors.Is(err, errStalled), errors.Is(err, errUnreadable):
 		err = fmt.Errorf("%w for %s", err, s.stallAfter())
 	case err == nil:
 		err = errors.New("the camera ended the stream")

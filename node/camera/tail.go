@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // tailBytes is how much of FFmpeg's last messages is kept.
@@ -18,18 +18,23 @@ type tail struct {
 	pipe   *os.File
 	raw    syscall.RawConn // of pipe
 	hide   []string
-	notice func(line string)
+	notice func(line string) (keep bool)
 	done   chan struct{} // closed when the pipe has been read to its end
 
 	mu      sync.Mutex
 	buf     [32 << 10]byte
 	partial []byte
-	lines   []string
+	lines   []tailLine
 	size    int
 }
 
+type tailLine struct {
+	text string
+	at   time.Time
+}
+
 // newTail drains pipe until its end; wait returns after that.
-func newTail(pipe *os.File, hide []string, notice func(line string)) *tail {
+func newTail(pipe *os.File, hide []string, notice func(line string) (keep bool)) *tail {
 	t := &tail{pipe: pipe, hide: hide, notice: notice, done: make(chan struct{})}
 	t.raw, _ = pipe.SyscallConn() // fails only for a closed file
 	go func() {
@@ -103,12 +108,16 @@ func (t *tail) line(s string) {
 	if s == "" {
 		return
 	}
-	if t.notice != nil {
-		t.notice(s)
+	if t.notice != nil && !t.notice(s) {
+		return
 	}
-	t.lines = append(t.lines, s)
+	if len(t.lines) > 0 && t.lines[len(t.lines)-1].text == s {
+		t.lines[len(t.lines)-1].at = time.Now()
+		return // saying it again would only push other messages out
+	}
+	t.lines = append(t.lines, tailLine{s, time.Now()})
 	for t.size += len(s); t.size > tailBytes && len(t.lines) > 1; t.lines = t.lines[1:] {
-		t.size -= len(t.lines[0])
+		t.size -= len(t.lines[0].text)
 	}
 }
 
@@ -120,12 +129,20 @@ func (t *tail) clean(s string) string {
 }
 
 // String is the kept end, lines joined by "; ".
-func (t *tail) String() string {
+func (t *tail) String() string { return t.since(time.Time{}) }
+
+// since is the part of it that came after a moment.
+func (t *tail) since(moment time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := t.lines
+	var lines []string
+	for _, l := range t.lines {
+		if l.at.After(moment) {
+			lines = append(lines, l.text)
+		}
+	}
 	if open := t.clean(string(t.partial)); open != "" {
-		lines = append(slices.Clone(lines), open)
+		lines = append(lines, open)
 	}
 	return strings.Join(lines, "; ")
 }
