@@ -19,8 +19,6 @@
 //
 // HLS is read at its own pace, like a file, since a segment's pictures arrive all at once: it is known by a name that ends in .m3u8.
 //
-// Packets that a demultiplexer marks as damaged are not decoded; in mode copy they are kept, since nobody would count the gap.
-//
 // # Credentials
 //
 // The address with its credentials is a one-line playlist on standard input. Options of the camera's protocol and format stand in that

@@ -57,7 +57,7 @@ func FindFFmpeg(ctx context.Context, name string) (FFmpeg, error) {
 		return FFmpeg{}, err
 	}
 	help := answers[4]
-	f := FFmpeg{Path: path, Zscale: bytes.Contains(help, []byte("\nzscale AVOptions:")),
+	f := FFmpeg{Path: path, looking: make(chan struct{}, 1), Zscale: bytes.Contains(help, []byte("\nzscale AVOptions:")),
 		protocols: strings.Fields(string(answers[1])), demuxers: table(answers[2]), hwaccels: strings.Fields(string(answers[3]))}
 	if m := regexp.MustCompile(`^ffmpeg version (\S+)`).FindSubmatch(answers[0]); m != nil {
 		f.Version = string(m[1])

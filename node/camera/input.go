@@ -55,18 +55,12 @@ func playlist(c Config, s source, f FFmpeg, options []option) (args []string, st
 
 // probing bounds the look that FFmpeg takes at a stream before it hands on the first picture, and says what time pictures carry.
 func probing(c Config, s source) (all []option) {
-	if c.Mode != ModeCopy && s.scheme != "lavfi" {
-		// What a demultiplexer knows to be damaged is not decoded. In mode copy it is kept: the decoder to come makes more of it than
-		// of a gap that nobody counts.
-		flags := "+discardcorrupt"
-		if c.Username != "" && !s.paced {
-			// A playlist would count times from the first one, if its item had a first one: without filling in missing times it has none.
-			flags += "+nofillin"
-		}
-		all = append(all, option{"fflags", flags})
-	}
 	if s.paced {
-		return all
+		return nil
+	}
+	if c.Mode != ModeCopy && c.Username != "" {
+		// A playlist would count times from the first one, if its item had a first one: without filling in missing times it has none.
+		all = append(all, option{"fflags", "+nofillin"})
 	}
 	if c.Mode != ModeCopy {
 		// The time at which a packet has been read becomes its timestamp and comes out with the picture.

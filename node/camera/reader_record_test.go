@@ -113,13 +113,14 @@ func config(url string, mode camera.Mode) camera.Config {
 
 var findOnce = sync.OnceValues(func() (camera.FFmpeg, error) { return camera.FindFFmpeg(context.Background(), "ffmpeg") })
 
-// start runs a reader with the given ffmpeg, "" for the machine's own, until the test ends.
+// start runs a reader on a node of its own with the given ffmpeg, "" for the machine's, until the test ends.
 func start(t *testing.T, c camera.Config, ffmpeg string) *running {
 	t.Helper()
 	f, err := findOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
+	f = f.Apart()
 	if ffmpeg != "" {
 		f.Path = ffmpeg
 	}
