@@ -28,6 +28,9 @@ const (
 	inOrder = 500 * time.Millisecond
 	// pipeline is how far FFmpeg can be ahead of the pictures that it hands over, where these do not carry their time of arrival.
 	pipeline = time.Second
+	// patience is for how long a sound keyframe is waited for. Some cameras send none (they refresh pictures part by part), and the
+	// keyframes of some are never whole to FFmpeg: then only the pictures that FFmpeg speaks of are refused.
+	patience = 10 * time.Second
 	// keyframeNotice is a filter by which FFmpeg says the time of each decoded keyframe on stderr, at the level of a warning.
 	keyframeNotice = "select='if(key,print(t,24));1'"
 )
@@ -40,6 +43,7 @@ type damage struct {
 	exact bool
 
 	mu    sync.Mutex
+	began time.Time // when FFmpeg first spoke of the damage that lasts
 	until time.Time // pictures read up to then are damaged; zero when none is
 	sound int64     // position of the first keyframe behind that
 	found bool      // sound is known
@@ -56,6 +60,9 @@ func (d *damage) notice(line string) (keyframe bool) {
 	for _, n := range damageNotices {
 		if strings.Contains(line, n.words) {
 			d.found = false
+			if d.until.IsZero() {
+				d.began = time.Now()
+			}
 			if until := time.Now().Add(n.later); until.After(d.until) {
 				d.until = until
 			}
@@ -66,24 +73,32 @@ func (d *damage) notice(line string) (keyframe bool) {
 
 // keyframe takes note of a keyframe; d.mu is held.
 func (d *damage) keyframe(position int64, now time.Time) {
-	read := time.UnixMicro(position)
-	if !d.exact {
-		read = now.Add(-pipeline)
-	}
-	if !d.found && !d.until.IsZero() && read.After(d.until) {
+	if !d.found && !d.until.IsZero() && d.read(position, now).After(d.until) {
 		d.sound, d.found = position, true
 	}
+}
+
+// read is when a picture had been read at the earliest.
+func (d *damage) read(position int64, now time.Time) time.Time {
+	if d.exact {
+		return time.UnixMicro(position)
+	}
+	return now.Add(-pipeline)
 }
 
 // shows reports whether a picture may show damage. key says that it is known to be a keyframe.
 func (d *damage) shows(position int64, key bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	now := time.Now()
 	if key {
-		d.keyframe(position, time.Now())
+		d.keyframe(position, now)
 	}
 	if d.found && position >= d.sound {
 		d.until, d.found = time.Time{}, false
+	}
+	if now.Sub(d.began) > patience {
+		return !d.read(position, now).After(d.until)
 	}
 	return !d.until.IsZero()
 }

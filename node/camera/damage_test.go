@@ -38,6 +38,19 @@ func TestDamage_LastsFromTheNoticeToALaterKeyframe(t *testing.T) {
 	}
 }
 
+func TestDamage_OfACameraWithoutSoundKeyframesIsWhatFFmpegSpeaksOf(t *testing.T) {
+	d := damage{exact: true}
+	d.notice("corrupt decoded frame")
+	d.began = d.began.Add(-2 * patience)
+	d.notice("corrupt decoded frame")
+	if !d.shows(time.Now().UnixMicro(), false) {
+		t.Error("a picture that was read before the notice is taken for sound")
+	}
+	if d.shows(time.Now().Add(time.Second).UnixMicro(), false) {
+		t.Error("a picture that was read later is refused for ever")
+	}
+}
+
 func TestDamage_WithoutArrivalTimesAKeyframeMustComeMuchLater(t *testing.T) {
 	var d damage
 	d.notice("corrupt decoded frame")

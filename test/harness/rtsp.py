@@ -15,8 +15,10 @@ def has(element):
 def made_up(o):
     """The launch line of a moving test picture in the wanted codec."""
     x26x = f"tune=zerolatency speed-preset=ultrafast key-int-max={o.gop} bitrate={o.kbps}"
+    # The payloader puts parameter sets ahead of every slice of a keyframe, which is wrong for any but the first: one slice each.
+    whole = "sliced-threads=false"
     encoder = {
-        "h264": f"x264enc {x26x} ! rtph264pay name=pay0 pt=96 config-interval=-1",
+        "h264": f"x264enc {x26x} {whole} ! rtph264pay name=pay0 pt=96 config-interval=-1",
         "h265": f"x265enc {x26x} ! rtph265pay name=pay0 pt=96 config-interval=-1",
         "mjpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
     }[o.codec]
