@@ -84,8 +84,8 @@ func blamesHardware(stderr string) bool {
 	if strings.Contains(stderr, "zscale") { // which the reader does without the next time
 		return false
 	}
-	for _, words := range []string{"hwaccel", "Device creation failed", "No device available for decoder", "hwdownload", "Impossible to convert between the formats",
-		"Error reinitializing filters", "Could not find a valid device", "Failed setup for format", "Unknown decoder"} {
+	for _, words := range []string{"hwaccel", "Device creation failed", "No device available for decoder", "hwdownload",
+		"Impossible to convert between the formats", "Error reinitializing filters", "Could not find a valid device", "Failed setup for format", "Unknown decoder"} {
 		if strings.Contains(stderr, words) {
 			return true
 		}

@@ -28,7 +28,6 @@ func covered(masks []Mask, p image.Point, size image.Point, margin int) (inside,
 
 // Sizes are odd in places where the colour planes have half as many samples, and the masks' edges fall between pixels.
 func TestMask_CoversEveryPixelItTouches(t *testing.T) {
-	t.Parallel()
 	for format, shift := range map[string]image.Point{"yuv420p": {X: 1, Y: 1}, "yuv422p": {X: 1}, "yuv444p": {}} {
 		for _, size := range []image.Point{{X: 322, Y: 242}, {X: 321, Y: 239}} {
 			var chain string
@@ -59,7 +58,6 @@ func TestMask_CoversEveryPixelItTouches(t *testing.T) {
 }
 
 func TestMask_IsInThePicturesOfEveryModeAndWidth(t *testing.T) {
-	t.Parallel()
 	clip := encoded(t, "a.mp4", magenta, x264...)
 	for _, url := range []string{"lavfi:" + magenta, "file:" + clip} {
 		for _, mode := range []Mode{ModeJPEG, ModeKeyframes} {

@@ -74,8 +74,12 @@ func TestReader_HLSKeepsTheTimeOfItsPictures(t *testing.T) {
 				c.Username = user
 				frames := start(t, c, "").waitFrames(15, 30*time.Second)
 				checkFrames(t, frames[:15])
-				if span := frames[14].Captured.Sub(frames[0].Captured); span < 1300*time.Millisecond || span > 1500*time.Millisecond {
-					t.Errorf("15 pictures in %v, want 1.4 s", span)
+				slack := 100 * time.Millisecond
+				if mode == camera.ModeCopy { // stamped as it is read, on a machine that may be busy
+					slack = 500 * time.Millisecond
+				}
+				if off := frames[14].Captured.Sub(frames[0].Captured) - 1400*time.Millisecond; off.Abs() > slack {
+					t.Errorf("15 pictures in 1.4 s and %v", off)
 				}
 			})
 		}
