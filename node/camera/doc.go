@@ -6,16 +6,18 @@
 //
 // # The command line
 //
-// [Args] is a pure function of the camera and of what [FindFFmpeg] has learnt of the ffmpeg at hand, 5.1 to 8; testdata/args.txt holds
-// what it makes. FFmpeg's own patience with the network lies between the watchdog of a stream that runs and that of one that starts:
-// a camera that freezes is the watchdog's business, and one that does not answer gets FFmpeg's own reason. Only video is asked for
-// over RTSP, and the look at a stream is short, so that the first picture comes with the first keyframe.
+// [Args] is a pure function of the camera and of what [FindFFmpeg] has learnt of the ffmpeg at hand; testdata/args.txt holds what it
+// makes. It is meant for FFmpeg 5.1 to 8 and has been run with 5.1 alone: no later one was at hand.
+//
+// FFmpeg's own patience with the network lies between the watchdog of a stream that runs and that of one that starts: a camera that
+// freezes is the watchdog's business, and one that does not answer gets FFmpeg's own reason. Only video is asked for over RTSP, and the
+// look at a stream is short, so that the first picture comes with the first keyframe.
 //
 // Pictures are chosen, and masks drawn, ahead of the conversion. It is zscale's where FFmpeg has that: FFmpeg's own scaler takes some
 // two milliseconds more for a picture of 720p. The conversion makes full range and keeps the camera's colour matrix, as FFmpeg does by
 // itself; to convert that too would take one to two milliseconds. Not used: -flags low_delay and -flags2 fast, which gained nothing that
 // could be measured; -skip_loop_filter, whose pictures are not those that the camera encoded; default Huffman tables, which take a
-// third more bytes. The pixel format yuvj420p is deprecated since FFmpeg 5 and still taken by 8.
+// third more bytes. The pixel format yuvj420p is deprecated, but what takes its place differs by version: it stays.
 //
 // HLS is read at its own pace, like a file, since a segment's pictures arrive all at once: it is known by a name that ends in .m3u8.
 //
