@@ -195,12 +195,3 @@ func pixels(t *testing.T, format string, b []byte) (all [][]byte) {
 	}
 	return all
 }
-
-func writeTo(t *testing.T, name string, b []byte) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
