@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	maxLookPixels = 1 << 24 // more than 5K; a progressive JPEG of that takes 100 MB for a moment
-	lookTimeout   = 5 * time.Second
-	lookRest      = time.Second // between two runs of FFmpeg, each a quarter of a second of CPU: however many cameras ask for it
+	maxLookPixels = 1 << 24          // more than 5K; a progressive JPEG of that takes 100 MB for a moment
+	lookTimeout   = 10 * time.Second // it takes 0.3 s, but a machine that is overloaded should not do it for nothing
+	lookRest      = time.Second      // between two runs of FFmpeg, each a quarter of a second of CPU: however many cameras ask for it
 
 	// A keyframe of one colour takes 1/32 of a bit a pixel and some hundred bytes, that of a scene a quarter and more.
 	tinyPart, tinyBytes = 100, 1500
