@@ -36,6 +36,7 @@ type session struct {
 	refused  bool // since the last good picture
 	first    time.Time
 	last     time.Time
+	lastPTS  int64
 	rhythm   rhythm
 	stderr   string // the end of it
 	news     string // the part that came after the last good picture, or shortly before it
@@ -200,9 +201,9 @@ func (s *session) accept(f *schema.Frame) {
 		})
 		close(s.up)
 	} else {
-		s.rhythm.add(now.Sub(s.last))
+		s.rhythm.add(s.gap(f, now))
 	}
-	s.last = now
+	s.last, s.lastPTS = now, f.PTS
 	if s.delivers() {
 		s.reader.looks.see(f, s.config.Mode, now)
 	}

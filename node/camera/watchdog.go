@@ -1,6 +1,10 @@
 package camera
 
-import "time"
+import (
+	"time"
+
+	"github.com/edge-video/edge-video/schema"
+)
 
 // startGrace is what FFmpeg may take beyond the stall timeout to show the first picture: it connects and looks at the stream first. The
 // second picture is given it too where nothing says how often pictures come, as with keyframes.
@@ -16,6 +20,16 @@ func (r *rhythm) add(gap time.Duration) {
 		return
 	}
 	*r += (rhythm(gap) - *r) / 8
+}
+
+// gap is how long after the picture before it one came, by the clock or by the camera's own where that says less: pictures that arrive
+// slowly are not for that to be expected slowly.
+func (s *session) gap(f *schema.Frame, now time.Time) time.Duration {
+	d := now.Sub(s.last)
+	if ticks := f.PTS - s.lastPTS; f.HasPTS && max(ticks, -ticks) < schema.PTSRate*int64(time.Hour/time.Second) {
+		d = min(d, time.Duration(max(ticks, -ticks))*(time.Second/schema.PTSRate))
+	}
+	return d
 }
 
 // stallAfter is how long the camera may be silent now: the stall timeout, or three times what is usual where pictures come more seldom.

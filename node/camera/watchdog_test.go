@@ -3,6 +3,8 @@ package camera
 import (
 	"testing"
 	"time"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 func TestWatchdog_KnowsHowOftenPicturesCome(t *testing.T) {
@@ -33,6 +35,30 @@ func TestWatchdog_KnowsHowOftenPicturesCome(t *testing.T) {
 			}
 			if got := s.stallAfter(); got != c.want {
 				t.Errorf("a stall after %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWatchdog_ExpectsWhatArrivesSlowlyAtTheCamerasOwnRate(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		arrival time.Duration
+		ticks   int64
+		timed   bool
+		want    time.Duration
+	}{
+		"trickle":                 {5 * time.Second, 3000, true, 33333 * time.Microsecond},
+		"rare pictures":           {5 * time.Second, 450_000, true, 5 * time.Second},
+		"no time of the camera's": {5 * time.Second, 0, false, 5 * time.Second},
+		"its clock was set":       {33 * time.Millisecond, -1 << 40, true, 33 * time.Millisecond},
+		"pictures out of order":   {33 * time.Millisecond, -3000, true, 33 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &session{last: now.Add(-c.arrival), lastPTS: 1 << 33}
+			got := s.gap(&schema.Frame{PTS: s.lastPTS + c.ticks, HasPTS: c.timed}, now)
+			if d := got - c.want; d > time.Millisecond || d < -time.Millisecond {
+				t.Errorf("%v, want %v", got, c.want)
 			}
 		})
 	}
