@@ -37,7 +37,7 @@ func TestTime_CapturedIsTheTimeInThePicture(t *testing.T) {
 	checkCaptured(t, false, map[string]timed{
 		"jpeg at 10 fps": {harness.CodecH264, camera.ModeJPEG, 10, 10, ""},
 		"jpeg at 30 fps": {harness.CodecH264, camera.ModeJPEG, 30, 30, ""},
-		"keyframes":      {harness.CodecH264, camera.ModeKeyframes, 0, 6, ""},
+		"keyframes":      {harness.CodecH264, camera.ModeKeyframes, 0, 30, ""},
 		"copy":           {harness.CodecH264, camera.ModeCopy, 0, 30, ""},
 	})
 }
@@ -46,7 +46,7 @@ func TestTime_CapturedIsTheTimeInThePicture(t *testing.T) {
 func TestTime_CapturedIsTheTimeHoweverTheCameraIsRead(t *testing.T) {
 	checkCaptured(t, true, map[string]timed{
 		"jpeg, credentials":      {harness.CodecH264, camera.ModeJPEG, 10, 10, "viewer"},
-		"keyframes, credentials": {harness.CodecH264, camera.ModeKeyframes, 0, 6, "viewer"},
+		"keyframes, credentials": {harness.CodecH264, camera.ModeKeyframes, 0, 30, "viewer"},
 		"copy, credentials":      {harness.CodecH264, camera.ModeCopy, 0, 30, "viewer"},
 		"copy of H.265":          {harness.CodecH265, camera.ModeCopy, 0, 30, ""},
 		"copy of MJPEG":          {harness.CodecMJPEG, camera.ModeCopy, 0, 30, ""},
@@ -60,10 +60,22 @@ func checkCaptured(t *testing.T, together bool, readers map[string]timed) {
 	if soak {
 		length = 5 * time.Minute
 	}
-	cameras := map[string]*harness.TimedCamera{}
+	// The first picture is read while FFmpeg is still setting itself up, so it takes a hundred to speak of the 99th percentile: the
+	// camera whose keyframes are read has nothing else.
+	type kind struct {
+		codec string
+		gop   int
+	}
+	kindOf := func(c timed) kind {
+		if c.mode == camera.ModeKeyframes {
+			return kind{c.codec, 1}
+		}
+		return kind{c.codec, 5}
+	}
+	cameras := map[kind]*harness.TimedCamera{}
 	for _, c := range readers {
-		if cameras[c.codec] == nil {
-			cameras[c.codec] = harness.StartTimed(t, harness.RTSPOptions{Width: 320, Height: 240, FPS: 30, GOP: 5, Codec: c.codec})
+		if k := kindOf(c); cameras[k] == nil {
+			cameras[k] = harness.StartTimed(t, harness.RTSPOptions{Width: 320, Height: 240, FPS: 30, GOP: k.gop, Codec: k.codec})
 		}
 	}
 	for name, c := range readers {
@@ -71,12 +83,12 @@ func checkCaptured(t *testing.T, together bool, readers map[string]timed) {
 			if together {
 				t.Parallel()
 			}
-			conf := config(cameras[c.codec].URL(), c.mode)
+			conf := config(cameras[kindOf(c)].URL(), c.mode)
 			conf.FPS, conf.Username = c.fps, c.user
 			r := start(t, conf, "")
 			frames := r.waitFrames(int(length.Seconds()*c.rate), length+30*time.Second)
 			r.stop()
-			checkTimes(t, cameras[c.codec], frames)
+			checkTimes(t, cameras[kindOf(c)], frames)
 		})
 	}
 }
