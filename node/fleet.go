@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/schema"
@@ -101,7 +100,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var writers errgroup.Group
 	writers.Go(func() error { return j.Run(background) })
-	r := &roster{fleet: f, pub: pub, js: js, journal: j, starts: rate.NewLimiter(rate.Limit(f.config.StartsPerSecond), 1),
+	r := &roster{fleet: f, pub: pub, js: js, journal: j, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
 	err = f.capture(ctx, r)
 	r.stop(slices.Collect(maps.Keys(r.posts)))

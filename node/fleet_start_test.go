@@ -30,7 +30,7 @@ func TestFleet_StartsAndComesBackStaggered(t *testing.T) {
 	back := filepath.Join(dir, "back")
 	program := filepath.Join(dir, "ffmpeg")
 	script := fmt.Sprintf("#!/bin/sh\ntest -e %s && cat %s && exec sleep 1000\necho 'Connection refused' >&2\nexit 1\n", back, recordedNUT(t, dir))
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil { // it is run
 		t.Fatal(err)
 	}
 	var cameras []node.CameraConfig
@@ -67,8 +67,8 @@ func TestFleet_StartsAndComesBackStaggered(t *testing.T) {
 	if len(starts) < 200 {
 		t.Errorf("%d starts, want two of each camera", len(starts))
 	}
-	// The clock is read after a start was allowed, late on a busy machine.
-	const most = perSecond * 3 / 2
+	// The clock is read after a start was allowed, a little late on a busy machine.
+	const most = perSecond + 2
 	for i := most; i < len(starts); i++ {
 		if d := starts[i] - starts[i-most]; d < 1000 {
 			t.Errorf("%d starts in %d ms, want at most %d in a second", most+1, d, perSecond)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/schema/journal"
@@ -19,7 +18,7 @@ type roster struct {
 	pub     *publisher
 	js      jetstream.JetStream
 	journal *journal.Journal
-	starts  *rate.Limiter
+	starts  *turnstile
 	ffmpeg  camera.FFmpeg
 	posts   map[string]*post
 }
@@ -54,7 +53,7 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 		return err
 	}
 	r.ffmpeg = ffmpeg
-	r.starts.SetLimit(rate.Limit(config.StartsPerSecond))
+	r.starts.set(config.StartsPerSecond)
 	r.stop(removed)
 	for _, id := range removed {
 		delete(r.posts, id)
@@ -76,7 +75,7 @@ func (r *roster) start(ctx context.Context, c CameraConfig, lastEpoch int64) {
 	f := r.fleet
 	p := &post{config: c, station: newStation(c.ID, f.config.Node, f.log, r.journal, f.metrics)}
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
-	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.Wait, p.station)
+	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.pass, p.station)
 	ctx, p.cancel = context.WithCancel(ctx)
 	drain, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, abandon) })

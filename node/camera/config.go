@@ -103,3 +103,16 @@ func (c *Config) withCredentials(input string) string {
 	u.User = url.UserPassword(c.Username, c.Password)
 	return u.String()
 }
+
+// hidden is what FFmpeg's messages must not show: the user part of the URL, and the password by itself.
+func hidden(c *Config) []string {
+	if c.Username == "" {
+		return nil
+	}
+	user := url.UserPassword(c.Username, c.Password).String()
+	if c.Password == "" {
+		return []string{user + "@"}
+	}
+	_, encoded, _ := strings.Cut(user, ":")
+	return []string{user + "@", c.Password, encoded}
+}
