@@ -19,7 +19,6 @@ func BenchmarkCopy100(b *testing.B) {
 	for b.Loop() {
 		m, p99, late := measureCopy(b, 100, window)
 		m.report(b)
-		b.ReportMetric((m.nodeBytes+m.childBytes)/mib, "MiB")
 		b.ReportMetric(float64(p99.Milliseconds()), "p99-ms")
 		b.ReportMetric(float64(late), "sent-late")
 	}

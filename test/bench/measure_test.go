@@ -21,7 +21,8 @@ const mib = 1 << 20
 type figures struct {
 	rate                    float64 // frames a second
 	cores, nodeCores        float64 // CPU seconds a second: in all, of the node alone
-	nodeBytes, childBytes   float64 // resident
+	nodeBytes, childBytes   float64 // resident; what processes share counts for each
+	taken                   float64 // bytes of all processes, what they share counted once
 	dropped, rejected, lost float64 // pictures in the window
 }
 
@@ -33,6 +34,7 @@ func (f figures) report(b *testing.B) {
 	b.ReportMetric(f.nodeCores, "node-cores")
 	b.ReportMetric(f.nodeBytes/mib, "node-MiB")
 	b.ReportMetric(f.childBytes/mib, "children-MiB")
+	b.ReportMetric(f.taken/mib, "all-MiB")
 	b.ReportMetric(f.dropped, "dropped")
 	b.ReportMetric(f.rejected, "rejected")
 	b.ReportMetric(f.lost, "lost")
@@ -78,7 +80,9 @@ func (f *fleet) measure(window time.Duration) figures {
 		dropped: after.dropped - before.dropped, rejected: after.rejected - before.rejected, lost: after.lost - before.lost, nodeBytes: resident(pid)}
 	for _, child := range children {
 		m.childBytes += resident(child)
+		m.taken += proportional(child)
 	}
+	m.taken += proportional(pid)
 	return m
 }
 
@@ -155,6 +159,19 @@ func cpuSeconds(pids []int) (sum float64) {
 
 // resident is the memory of a process in bytes.
 func resident(pid int) float64 { return float64(stat(pid).ResidentMemory()) }
+
+// proportional is the memory of a process in bytes, each page divided by the number of processes that share it.
+func proportional(pid int) float64 {
+	p, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0
+	}
+	maps, err := p.ProcSMapsRollup()
+	if err != nil {
+		return 0 // it ended in between
+	}
+	return float64(maps.Pss)
+}
 
 // stat is zero for a process that has ended.
 func stat(pid int) (st procfs.ProcStat) {
