@@ -17,9 +17,9 @@ func smallClip(t *testing.T, gop int) string {
 	return clip(t, fmt.Sprintf("gop%d.mp4", gop), "testsrc2=size=320x240:rate=30:duration=4", "-g", fmt.Sprint(gop))
 }
 
-// Each rate reads the same camera. The first picture is left out: what counts is how often the next ones come.
+// Each rate reads the same camera. The first picture is left out: what counts is how often the next ones come. No other test runs
+// beside it: what a machine that is too busy reads late is let go by design.
 func TestPace_HoldsTheRateOfACamera(t *testing.T) {
-	t.Parallel()
 	length := 10 * time.Second
 	if soak {
 		length = time.Minute

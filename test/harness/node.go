@@ -71,7 +71,7 @@ func NewNode(t testing.TB, o NodeOptions) *Node {
 		if err := dialTCP(hostPort(n.httpPort)); err != nil {
 			return err
 		}
-		return dialTCP(hostPort(n.natsPort))
+		return greets(hostPort(n.natsPort), "INFO ")
 	})
 	return n
 }

@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -49,4 +51,25 @@ func dialTCP(addr string) error {
 		return err
 	}
 	return c.Close()
+}
+
+// greets reports whether a server at addr begins to speak with the given words. A node tries its ports before it uses them, so that
+// something listening there is not enough.
+func greets(addr, words string) error {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	got := make([]byte, len(words))
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if string(got) != words {
+		return fmt.Errorf("%s greets with %q, not %q", addr, got, words)
+	}
+	return nil
 }
