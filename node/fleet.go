@@ -130,6 +130,7 @@ func (f *Fleet) capture(ctx context.Context, r *roster) error {
 				frames, bytes = frames+n, bytes+b
 			}
 			f.updateHorizon(ctx, r.js, frames, bytes, now.Sub(last))
+			returnMemory()
 			last = now
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {
 				summary = now

@@ -24,6 +24,10 @@ type packet struct {
 	elided   int // leading bytes of data that NUT left out
 }
 
+// readSize is what is read at once beside a picture's body, which goes where it belongs without a stop here: more than most pictures of
+// a stream that is copied, so that one read takes them whole.
+const readSize = 16 << 10
+
 // nutDemuxer cuts FFmpeg's output into packets of its one video stream. It is used by one goroutine.
 type nutDemuxer struct {
 	source  *rewindable
@@ -41,7 +45,7 @@ type nutDemuxer struct {
 
 func newNUTDemuxer(r io.Reader, maxSize int, skipped func(int)) *nutDemuxer {
 	source := &rewindable{r: r}
-	return &nutDemuxer{source: source, r: bufio.NewReaderSize(source, 64<<10), maxSize: maxSize, skipped: skipped, lost: true, crc: newNUTCRC()}
+	return &nutDemuxer{source: source, r: bufio.NewReaderSize(source, readSize), maxSize: maxSize, skipped: skipped, lost: true, crc: newNUTCRC()}
 }
 
 // next returns the next picture. Foreign bytes are skipped and reported. The error is io.EOF at the end of the output,

@@ -22,7 +22,7 @@ type tail struct {
 	done   chan struct{} // closed when the pipe has been read to its end
 
 	mu      sync.Mutex
-	buf     [32 << 10]byte
+	buf     [4 << 10]byte
 	partial []byte
 	lines   []tailLine
 	size    int

@@ -88,10 +88,7 @@ func measureBare(b *testing.B, clip string, cameras int) figures {
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}
-		defer func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // it was killed
-		}()
+		defer end(cmd)
 		pids = append(pids, cmd.Process.Pid)
 	}
 	count := func() (n float64) {
@@ -105,6 +102,12 @@ func measureBare(b *testing.B, clip string, cameras int) figures {
 	pause(b, window)
 	took := time.Since(began).Seconds()
 	return figures{rate: (count() - frames) / took, cores: (cpuSeconds(pids) - cpu) / took}
+}
+
+// end ends a bare tool.
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
 }
 
 // lastFrame reads the newest count of frames from FFmpeg's progress file.

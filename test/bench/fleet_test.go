@@ -14,11 +14,17 @@ import (
 
 const latencyWindow = 5 * time.Second
 
-// BenchmarkCopy100 is 100 cameras 720p30 in mode copy over RTSP. The cameras are in the benchmark's own process and not counted.
+// bareSettle is what a hundred bare FFmpegs take to settle: while they start they hold one another up, and then they catch up.
+const bareSettle = 40 * time.Second
+
+// BenchmarkCopy100 is 100 cameras 720p30 in mode copy over RTSP, beside as many bare FFmpegs that copy to nowhere. The cameras are in
+// the benchmark's own process and not counted.
 func BenchmarkCopy100(b *testing.B) {
 	for b.Loop() {
+		bare := measureBareCopy(b, 100)
 		m, p99, late := measureCopy(b, 100, window)
 		m.report(b)
+		b.ReportMetric(bare, "bare-cores")
 		b.ReportMetric(float64(p99.Milliseconds()), "p99-ms")
 		b.ReportMetric(float64(late), "sent-late")
 	}
@@ -49,11 +55,33 @@ func measureCopy(b *testing.B, cameras int, window time.Duration) (m figures, p9
 	p := harness.StartPlayer(b, harness.MakeClip(b, time.Minute), 30)
 	f := startFleet(b, cameras, func(n int) string { return fmt.Sprintf("url: '%s', mode: copy", p.URL(n)) })
 	defer f.node.Stop()
-	pause(b, settle)
+	f.catchUp(30 * float64(cameras))
 	before := p.Late()
 	m = f.measure(window)
 	late = p.Late() - before
 	return m, f.latency(latencyWindow), late
+}
+
+// measureBareCopy is the CPU time a second of as many FFmpegs.
+func measureBareCopy(b *testing.B, cameras int) (cores float64) {
+	b.Helper()
+	p := harness.StartPlayer(b, harness.MakeClip(b, time.Minute), 30)
+	var pids []int
+	for i := range cameras {
+		cmd := exec.Command("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-fpsprobesize", "0",
+			"-allowed_media_types", "video", "-rtsp_transport", "tcp", "-i", p.URL(i),
+			"-map", "0:v:0", "-c:v", "copy", "-flush_packets", "1", "-f", "nut", "-y", "/dev/null")
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		defer end(cmd)
+		pids = append(pids, cmd.Process.Pid)
+		pause(b, time.Second/20)
+	}
+	pause(b, bareSettle)
+	began, before := time.Now(), cpuSeconds(pids)
+	pause(b, window/2)
+	return (cpuSeconds(pids) - before) / time.Since(began).Seconds()
 }
 
 // BenchmarkSubstream60 is 60 cameras 640x360 at 10 fps over RTSP to JPEG at 2 fps.

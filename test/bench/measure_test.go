@@ -63,6 +63,20 @@ func startFleet(b *testing.B, cameras int, keys func(n int) string) *fleet {
 // stored counts the frames that the stream has acknowledged.
 func (f *fleet) stored() float64 { return f.node.Metric("edge_video_frames_processed_total") }
 
+// catchUp waits until no more frames come than the cameras send: those that could not be read while a hundred FFmpegs started.
+func (f *fleet) catchUp(rate float64) {
+	f.b.Helper()
+	const step = 3 * time.Second
+	for range 40 {
+		began, before := time.Now(), f.stored()
+		pause(f.b, step)
+		if (f.stored()-before)/time.Since(began).Seconds() < 1.01*rate {
+			return
+		}
+	}
+	f.b.Fatal("the node does not catch up")
+}
+
 // measure lets the node settle, then counts over the window.
 func (f *fleet) measure(window time.Duration) figures {
 	f.b.Helper()
