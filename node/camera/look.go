@@ -77,13 +77,13 @@ func (l *looks) sight(f *schema.Frame, mode Mode, now time.Time) (s sight, ok bo
 		if mode == ModeKeyframes {
 			far = near
 		}
-		return sight{at: now, key: maphash.Bytes(l.seed, f.Data), size: len(f.Data), far: far, period: jpegPeriod}, true
+		return sight{at: now, key: maphash.Bytes(l.seed, f.Data), size: len(f.Data), small: smallJPEG, far: far, period: jpegPeriod}, true
 	}
 	if !f.Keyframe {
 		return s, false
 	}
 	own, size := keyframeContent(f)
-	s = sight{at: now, key: maphash.Bytes(l.seed, own), size: size, far: near}
+	s = sight{at: now, key: maphash.Bytes(l.seed, own), size: size, small: smallKeyframe, far: near}
 	if size < f.Width*f.Height/tinyPart+tinyBytes {
 		s.period = tinyPeriod
 	}

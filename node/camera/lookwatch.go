@@ -23,6 +23,10 @@ const (
 	jpegPeriod = 30 * time.Second // between two looks at pictures without any suspicion; video is decoded on suspicion alone
 	tinyPeriod = time.Minute      // the same for keyframes that are suspiciously small
 
+	// Below these parts of the usual size, in per cent, a picture is looked at. A look at video takes a run of FFmpeg, and a scene's
+	// keyframes vary.
+	smallJPEG, smallKeyframe = 60, 25
+
 	firstRest, mostRest = 3 * time.Second, time.Minute
 )
 
@@ -31,6 +35,7 @@ type sight struct {
 	at     time.Time
 	key    uint64        // equal for equal pictures
 	size   int           // bytes
+	small  int           // per cent of the usual size; a picture below that is suspicious
 	far    time.Duration // a picture that comes again after so long does not do so by chance
 	period time.Duration // between looks without suspicion; 0: none
 	again  time.Duration // how long ago the same picture came first; 0: it did not. Set by watch.see.
@@ -86,7 +91,7 @@ func (w *watch) see(s *sight) (look bool) {
 	case s.at.Sub(w.repeated) > lookWindow:
 		w.still, w.rest = nil, 0
 	}
-	small := s.size*5 < w.usual*3
+	small := s.size*100 < w.usual*s.small
 	switch {
 	case w.usual == 0:
 		w.usual = s.size

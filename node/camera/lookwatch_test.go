@@ -37,7 +37,7 @@ func observe(w *watch, s scene, fps float64, far, period, length time.Duration) 
 			return got
 		}
 		p := s(n, at)
-		seen := sight{at: began.Add(at), key: p.key, size: p.size, far: far, period: period}
+		seen := sight{at: began.Add(at), key: p.key, size: p.size, small: smallJPEG, far: far, period: period}
 		if w.see(&seen) {
 			w.began(&seen)
 			w.looked(&seen, p.shows)
