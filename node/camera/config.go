@@ -50,13 +50,22 @@ type Mask struct {
 // Equal reports whether both configurations read the camera in the same way. What the mode does not use does not count.
 func (c Config) Equal(o Config) bool { return reflect.DeepEqual(c.used(), o.used()) }
 
-// used is the configuration without what its mode does not use.
+// used is the configuration without what its mode does not use, in one form.
 func (c Config) used() Config {
 	if c.Mode != ModeJPEG {
 		c.FPS = 0
 	}
 	if c.Mode == ModeCopy {
 		c.Quality, c.Width, c.HWAccel = 0, 0, ""
+	}
+	if len(c.InputArgs) == 0 {
+		c.InputArgs = nil
+	}
+	if len(c.OutputArgs) == 0 {
+		c.OutputArgs = nil
+	}
+	if len(c.Masks) == 0 {
+		c.Masks = nil
 	}
 	return c
 }

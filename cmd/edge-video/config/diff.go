@@ -44,7 +44,8 @@ func (d *differ) add(key, what string) {
 
 // value compares two values of one type.
 func (d *differ) value(a, b reflect.Value, path string) {
-	if reflect.DeepEqual(a.Interface(), b.Interface()) {
+	none := a.Kind() == reflect.Slice && a.Len() == 0 && b.Len() == 0
+	if none || reflect.DeepEqual(a.Interface(), b.Interface()) {
 		return
 	}
 	switch {

@@ -26,6 +26,7 @@ func TestDiff_ListsEveryDifferenceAndNoSecret(t *testing.T) {
 		"another bridge":       {two + bridge, two, []string{"bridges[x]: removed"}},
 		"a list":               {two + bridge, two + "bridges: [{name: x, cameras: [a], redis: {url: 'redis://h', ttl: 5m}}]\n", []string{"bridges[x].cameras: [*] -> [a]"}},
 		"what needs a restart": {two, "stream: {max_age: 1h, sync: always}\n" + two, []string{"stream.max_age: 6h -> 1h (needs a restart of the node)", "stream.sync: 2s -> always (needs a restart of the node)"}},
+		"a list of nothing":    {two, "capture: {input_args: []}\n" + two, nil},
 		"what has no effect":   {"capture: {mode: copy}\ncameras: [{id: b, url: 'rtsp://h/2'}]\n", "capture: {mode: copy, fps: 5}\ncameras: [{id: b, url: 'rtsp://h/2'}]\n", nil},
 		"another kind of camera": {two, "cameras:\n  - {id: a, url: 'rtsp://h/1', username: u, password: '${P}'}\n  - {id: b, url: 'rtsp://h/2', mode: jpeg}\n",
 			[]string{"cameras[b].mode: copy -> jpeg"}},
