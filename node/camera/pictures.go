@@ -26,10 +26,7 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 		}
 		s.seq++
 		s.clock.arrived()
-		if s.config.Mode != ModeCopy { // where notices do not come ahead of pictures
-			stderr.sync()
-		}
-		if errors.Is(context.Cause(ctx), errChanged) {
+		if stderr.sync(); errors.Is(context.Cause(ctx), errChanged) {
 			// FFmpeg scales these to the size of those before. Its notice comes ahead of the first of them.
 			s.reject(RejectChanged, errChanged.Error())
 			continue
