@@ -20,8 +20,7 @@ func TestReader_RTSPTransportIsTheOneAskedFor(t *testing.T) {
 	server := harness.StartRTSP(t, harness.RTSPOptions{Width: 320, Height: 240})
 	for transport, udp := range map[string]bool{"tcp": false, "udp": true, "auto": false} {
 		for _, user := range []string{"", "viewer"} {
-			t.Run(transport+" "+user, func(t *testing.T) {
-				t.Parallel()
+			t.Run(transport+" "+user, func(t *testing.T) { // one by one: the server does not bear several transports that begin at once
 				c := config(server.URL(), camera.ModeJPEG)
 				c.RTSPTransport, c.Username, c.Password = transport, user, "p@ss"
 				r := start(t, c, "")
