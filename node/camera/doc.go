@@ -39,4 +39,19 @@
 // used, an ffmpeg that ignores the accelerator (the rest of the path then works), one that delivers wrong pictures, one that hangs, one
 // that dies. Not tried, for want of the hardware: a decode on a real GPU or video unit of any kind, H.265 on v4l2m2m and rkmpp, how a
 // driver behaves that fails after minutes.
+//
+// # Figures
+//
+// By make bench on two cores of a virtual AMD EPYC with FFmpeg 5.1 and the reference clip (1280x720, 30 fps, 3 Mb/s). The machine drifts
+// by a fifth within minutes, so only what stands in one row compares.
+//
+//	cameras, mode                      frames/s   cores in all   bare FFmpeg   node alone        dropped
+//	1, jpeg at 10 fps                  10.0       0.16 - 0.18    0.13          0.023 - 0.027     0
+//	4, keyframes, one in two seconds   2.0        0.088          -             0.012, 43 MiB     0
+//	60, 640x360 to jpeg at 2 fps       120        1.10           -             0.07, 74 MiB      0
+//	100, copy                          2,980      1.24           0.70          0.54, 101 MiB     0
+//
+// A camera in mode keyframes takes 0.14 of what one in mode jpeg takes. The first frame over RTSP comes 0.3 s behind the first keyframe.
+// Of the node's share in mode copy a third is the writing of the stream's file; a frame takes 72 allocations and 39 KB, nearly all of
+// them the server's. 100 cameras take 1.2 GiB in all, with what the FFmpegs share counted once.
 package camera
