@@ -51,7 +51,7 @@ func TestFindFFmpeg_KnowsWhatItCanRead(t *testing.T) {
 func TestFindFFmpeg_RefusesOneThatIsTooOld(t *testing.T) {
 	t.Parallel()
 	old := filepath.Join(t.TempDir(), "ffmpeg")
-	if err := os.WriteFile(old, []byte("#!/bin/sh\necho ffmpeg version 4.3.6 Copyright\n"), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(old, []byte("#!/bin/sh\necho ffmpeg version 4.3.6 Copyright\n"), 0o700); err != nil { // it is run
 		t.Fatal(err)
 	}
 	if _, err := FindFFmpeg(t.Context(), old); !errors.Is(err, ErrNoFFmpeg) || !strings.Contains(err.Error(), "is version 4.3.6; install FFmpeg 5.1 or later") {

@@ -118,7 +118,7 @@ func TestLook_WhatCannotBeDecodedEndsInTimeAndTellsNothing(t *testing.T) {
 		}
 	}
 	hanging := FFmpeg{Path: writeFile(t, "ffmpeg", []byte("#!/bin/sh\nexec sleep 60\n"))}
-	if err := os.Chmod(hanging.Path, 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.Chmod(hanging.Path, 0o700); err != nil { // it is run
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -29,7 +29,7 @@ while [ $# -gt 0 ]; do
 done
 ` + strings.ReplaceAll(lines, "FFMPEG", "exec "+path+` "${args[@]}"`)
 	fake := filepath.Join(t.TempDir(), "ffmpeg")
-	if err := os.WriteFile(fake, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(fake, []byte(script), 0o700); err != nil { // it is run
 		t.Fatal(err)
 	}
 	f := testFFmpeg(t)

@@ -211,7 +211,7 @@ func script(t *testing.T, lines string, files map[string][]byte) string {
 		}
 	}
 	path := filepath.Join(dir, "ffmpeg")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd "+dir+"\n"+lines+"\n"), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(path, []byte("#!/bin/sh\ncd "+dir+"\n"+lines+"\n"), 0o700); err != nil { // it is run
 		t.Fatal(err)
 	}
 	return path
