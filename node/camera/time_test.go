@@ -34,7 +34,7 @@ type timed struct {
 // what it holds is a time.
 func TestTime_CapturedIsTheTimeInThePicture(t *testing.T) {
 	burn(t)
-	checkCaptured(t, false, map[string]timed{
+	checkCaptured(t, map[string]timed{
 		"jpeg at 10 fps": {harness.CodecH264, camera.ModeJPEG, 10, 10, ""},
 		"jpeg at 30 fps": {harness.CodecH264, camera.ModeJPEG, 30, 30, ""},
 		"keyframes":      {harness.CodecH264, camera.ModeKeyframes, 0, 30, ""},
@@ -44,7 +44,7 @@ func TestTime_CapturedIsTheTimeInThePicture(t *testing.T) {
 
 // Through a playlist, and from other codecs, times are the same.
 func TestTime_CapturedIsTheTimeHoweverTheCameraIsRead(t *testing.T) {
-	checkCaptured(t, true, map[string]timed{
+	checkCaptured(t, map[string]timed{
 		"jpeg, credentials":      {harness.CodecH264, camera.ModeJPEG, 10, 10, "viewer"},
 		"keyframes, credentials": {harness.CodecH264, camera.ModeKeyframes, 0, 30, "viewer"},
 		"copy, credentials":      {harness.CodecH264, camera.ModeCopy, 0, 30, "viewer"},
@@ -53,8 +53,8 @@ func TestTime_CapturedIsTheTimeHoweverTheCameraIsRead(t *testing.T) {
 	})
 }
 
-// checkCaptured has the readers at work together or one by one.
-func checkCaptured(t *testing.T, together bool, readers map[string]timed) {
+// checkCaptured has the readers at work one by one: what it holds is a time.
+func checkCaptured(t *testing.T, readers map[string]timed) {
 	t.Helper()
 	length := 5 * time.Second
 	if soak {
@@ -80,9 +80,6 @@ func checkCaptured(t *testing.T, together bool, readers map[string]timed) {
 	}
 	for name, c := range readers {
 		t.Run(name, func(t *testing.T) {
-			if together {
-				t.Parallel()
-			}
 			conf := config(cameras[kindOf(c)].URL(), c.mode)
 			conf.FPS, conf.Username = c.fps, c.user
 			r := start(t, conf, "")
