@@ -122,11 +122,7 @@ func rtsp(c Config, timeout string) []option {
 // networkTimeout is how long FFmpeg waits for a camera's answer or next byte before it gives up by itself: longer than the watchdog,
 // which so decides about a stream that runs, and shorter than the watchdog with its grace at the start, where FFmpeg knows the reason.
 func networkTimeout(c Config) time.Duration {
-	stall := c.StallTimeout
-	if c.Mode == ModeJPEG {
-		stall = max(stall, time.Duration(3/c.FPS*float64(time.Second)))
-	}
-	return stall + startGrace/2
+	return c.silence() + startGrace/2
 }
 
 // microseconds writes d as FFmpeg's protocols take it: some keep it in 32 bits.

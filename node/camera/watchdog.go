@@ -34,12 +34,17 @@ func (s *session) gap(f *schema.Frame, now time.Time) time.Duration {
 
 // stallAfter is how long the camera may be silent now: the stall timeout, or three times what is usual where pictures come more seldom.
 func (s *session) stallAfter() time.Duration {
-	d := max(s.config.StallTimeout, 3*time.Duration(s.rhythm))
-	if s.config.Mode == ModeJPEG {
-		return max(d, time.Duration(3/s.config.FPS*float64(time.Second)))
-	}
-	if s.rhythm == 0 && s.accepted > 0 {
+	d := max(s.config.silence(), 3*time.Duration(s.rhythm))
+	if s.config.Mode != ModeJPEG && s.rhythm == 0 && s.accepted > 0 {
 		d += startGrace
 	}
 	return d
+}
+
+// silence is how long the camera may be silent by its configuration: the stall timeout, or three of the pictures that are asked for.
+func (c *Config) silence() time.Duration {
+	if c.Mode == ModeJPEG {
+		return max(c.StallTimeout, time.Duration(3/c.FPS*float64(time.Second)))
+	}
+	return c.StallTimeout
 }
