@@ -15,6 +15,10 @@ import (
 // stopGrace is how long FFmpeg may take to end by itself after it was asked to.
 const stopGrace = time.Second
 
+// niceness is by how much FFmpeg yields to the node: where the processor is full, pictures come late or not at all, but those that came
+// go on into the stream, and the node answers.
+const niceness = 5
+
 // process is one running FFmpeg in a process group of its own, whose errors are drained and kept as a short tail.
 type process struct {
 	cmd    *exec.Cmd
@@ -49,6 +53,8 @@ func startProcess(path string, args []string, stdin string, hide []string, notic
 	if err != nil {
 		return nil, fmt.Errorf("starting ffmpeg: %w", errors.Join(err, stderr.Close()))
 	}
+	// A process group of which all has ended already has no priority to change.
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, p.cmd.Process.Pid, niceness)
 	p.stderr = newTail(stderr, hide, notice)
 	return p, nil
 }
