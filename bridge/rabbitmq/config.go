@@ -18,6 +18,7 @@ type Config struct {
 	Persistent bool             // messages survive a restart of the broker, in queues that do
 	Timeout    time.Duration    // for connecting, and for the next confirm; 0 is 10 s
 	Name       string           // of the connection, in the broker's own tools
+	TLS        bridge.TLS       // with amqps
 }
 
 const (

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -23,11 +24,16 @@ type link struct {
 func dial(ctx context.Context, cfg *Config) (*link, error) {
 	l := &link{}
 	stop := func() bool { return true }
+	secure, err := tlsConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(cfg.Name)
 	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{
-		Heartbeat:  heartbeat,
-		Properties: properties,
+		Heartbeat:       heartbeat,
+		Properties:      properties,
+		TLSClientConfig: secure,
 		Dial: func(network, addr string) (net.Conn, error) {
 			var d net.Dialer
 			raw, err := d.DialContext(ctx, network, addr)
@@ -67,4 +73,13 @@ func (l *link) prepare(cfg *Config) (err error) {
 		return fmt.Errorf("asking for confirms: %w", err)
 	}
 	return nil
+}
+
+// tlsConfig is nil where the connection is not encrypted.
+func tlsConfig(cfg *Config) (*tls.Config, error) {
+	u, err := amqp.ParseURI(cfg.URL)
+	if err != nil || u.Scheme != "amqps" {
+		return nil, err
+	}
+	return cfg.TLS.Config(u.Host)
 }

@@ -18,6 +18,7 @@ type Config struct {
 	TTL      time.Duration    // how long a frame is kept; 0 is for ever
 	Timeout  time.Duration    // for connecting, and for the answer to one pipeline; 0 is 10 s
 	Metadata Metadata
+	TLS      bridge.TLS // with rediss
 }
 
 // Metadata is an entry in a Redis stream for every stored frame, with its id, key, camera, site, captured, width, height,

@@ -59,7 +59,12 @@ func (s *Sink) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil || s.options.TLSConfig == nil {
 		return conn, err
 	}
-	secure := tls.Client(conn, s.options.TLSConfig)
+	proofs, err := s.cfg.TLS.Config(s.options.TLSConfig.ServerName)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	secure := tls.Client(conn, proofs)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("tls with %s: %w", s.options.Addr, err)

@@ -126,14 +126,14 @@ func newSink(b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (brid
 			return nil, fmt.Errorf("rabbitmq.routing_key: %w", err)
 		}
 		return rabbitmq.New(rabbitmq.Config{URL: r.URL.Reveal(), Exchange: r.Exchange, RoutingKey: key, Persistent: r.Persistent,
-			Timeout: b.Timeout, Name: "edge-video bridge " + b.Name}, log, reg)
+			Timeout: b.Timeout, Name: "edge-video bridge " + b.Name, TLS: bridge.TLS(r.TLS)}, log, reg)
 	}
 	r := b.Redis
 	key, err := bridge.ParseTemplate(r.Key, nil)
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
-	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout}
+	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.Metadata.Stream != "" {
 		cfg.Metadata.MaxLen = int64(r.Metadata.MaxLen)
 		if cfg.Metadata.Stream, err = bridge.ParseTemplate(r.Metadata.Stream, nil); err != nil {

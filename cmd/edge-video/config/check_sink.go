@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ const maxShortString = 255
 
 func (k *checker) rabbitmq(path string, r *RabbitMQ) {
 	k.network(path+".url", r.URL, "amqp", "amqps")
+	k.tls(path+".tls", r.TLS, r.URL, "amqps")
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
 	switch {
 	case r.Exchange == "":
@@ -63,6 +65,7 @@ func longestFrame() *schema.Frame {
 
 func (k *checker) redis(path string, r *Redis) {
 	k.network(path+".url", r.URL, "redis", "rediss", "unix")
+	k.tls(path+".tls", r.TLS, r.URL, "rediss")
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
 	k.above(path+".ttl", r.TTL, time.Second)
 	if r.Metadata.Stream != "" {
@@ -98,4 +101,22 @@ func (k *checker) template(path, text string, constants map[string]string) *brid
 		return nil
 	}
 	return t
+}
+
+// tls checks what an encrypted connection is proved with; secure are the schemes that have one.
+func (k *checker) tls(path string, t TLS, u URL, secure ...string) {
+	if t == (TLS{}) {
+		return
+	}
+	if parsed, ok := u.parse(); ok && !slices.Contains(secure, parsed.Scheme) {
+		k.fail(path, "has no effect on a connection that is not encrypted", "write "+strings.Join(secure, " or ")+" in url")
+	}
+	for key, file := range map[string]string{"ca": t.CA, "certificate": t.Certificate, "key": t.Key} {
+		if file != "" {
+			k.readable(path+"."+key, file)
+		}
+	}
+	if (t.Certificate == "") != (t.Key == "") {
+		k.fail(path, "has one of certificate and key", "give both, or neither")
+	}
 }

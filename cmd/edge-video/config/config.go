@@ -132,6 +132,15 @@ type RabbitMQ struct {
 	Exchange   string `yaml:"exchange"`
 	RoutingKey string `yaml:"routing_key"`
 	Persistent bool   `yaml:"persistent"`
+	TLS        TLS    `yaml:"tls"`
+}
+
+// TLS is what both ends of a sink's encrypted connection prove themselves with: paths of PEM files.
+type TLS struct {
+	CA          string `yaml:"ca"`          // trusted in place of the system's
+	Certificate string `yaml:"certificate"` // ours, with Key
+	Key         string `yaml:"key"`
+	ServerName  string `yaml:"server_name"` // "" is the URL's host
 }
 
 // Redis is a sink. URL is filled in from URLFile where that is given.
@@ -141,6 +150,7 @@ type Redis struct {
 	Key      string        `yaml:"key"`
 	TTL      time.Duration `yaml:"ttl"`
 	Metadata Metadata      `yaml:"metadata"`
+	TLS      TLS           `yaml:"tls"`
 }
 
 // Metadata configures an entry per frame in the Redis stream whose key the template Stream makes; "" means none.

@@ -109,6 +109,11 @@ bridges:
       metadata:
         stream: ""
         max_len: 10000
+      tls:
+        ca: ""
+        certificate: ""
+        key: ""
+        server_name: ""
 `
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
