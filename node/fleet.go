@@ -60,6 +60,7 @@ type Fleet struct {
 	mu      sync.Mutex
 	posts   map[string]*post // replaced as a whole
 	horizon horizon
+	strain  string // why the machine is too small, "" while it is not
 }
 
 // update asks the fleet's goroutine for other cameras.
@@ -102,14 +103,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 	writers.Go(func() error { return j.Run(background) })
 	r := &roster{fleet: f, pub: pub, js: js, journal: j, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
-	err = f.capture(ctx, r)
+	err = f.capture(ctx, r, j)
 	r.stop(slices.Collect(maps.Keys(r.posts)))
 	stop()
 	return errors.Join(err, writers.Wait())
 }
 
 // capture starts the cameras, and keeps states, rates and the horizon up to date until ctx ends.
-func (f *Fleet) capture(ctx context.Context, r *roster) error {
+func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) error {
 	if err := r.update(ctx, f.config, f.ffmpeg); err != nil {
 		return err
 	}
@@ -117,6 +118,7 @@ func (f *Fleet) capture(ctx context.Context, r *roster) error {
 	defer tick.Stop()
 	summary := time.Now()
 	last := time.Now()
+	machine := processor{read: machineTime}
 	for {
 		select {
 		case <-ctx.Done():
@@ -130,6 +132,7 @@ func (f *Fleet) capture(ctx context.Context, r *roster) error {
 				frames, bytes = frames+n, bytes+b
 			}
 			f.updateHorizon(ctx, r.js, frames, bytes, now.Sub(last))
+			f.watchProcessor(&machine, now, j)
 			returnMemory()
 			last = now
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {
@@ -140,6 +143,28 @@ func (f *Fleet) capture(ctx context.Context, r *roster) error {
 			}
 		}
 	}
+}
+
+// watchProcessor says when the machine becomes too small for its cameras, and when it no longer is.
+func (f *Fleet) watchProcessor(p *processor, now time.Time, j *journal.Journal) {
+	changed, err := p.sample(now)
+	if err != nil {
+		f.log.Debug("the processor's load is not known", "err", err)
+		return
+	}
+	f.metrics.processor.Set(p.share)
+	f.mu.Lock()
+	f.strain = p.reason()
+	f.mu.Unlock()
+	if !changed {
+		return
+	}
+	e := schema.Event{Class: schema.ClassNode, Name: f.config.Node, Kind: schema.KindLoad, State: "room", Reason: "processor"}
+	if p.full {
+		e.State, e.Message = "full", p.reason()
+	}
+	f.log.Warn("processor", "is", e.State, "in_use", fmt.Sprintf("%.0f %%", 100*p.share))
+	j.Event(e)
 }
 
 // Update makes the running fleet read the cameras of another configuration, of which it takes these and StartsPerSecond. Cameras that
@@ -206,7 +231,7 @@ func (f *Fleet) lastEpochs(ctx context.Context, js jetstream.JetStream, cameras 
 // Health is what readiness wants to know of capture.
 type Health struct {
 	Up       int      // cameras that deliver
-	Degraded []string // one reason for each camera that does not
+	Degraded []string // one reason for each camera that does not, and one where the machine is too small for them
 	Horizon  time.Duration
 }
 
@@ -215,6 +240,9 @@ func (f *Fleet) Health() Health {
 	up, down := reasons(f.now())
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.strain != "" {
+		down = append(down, f.strain)
+	}
 	return Health{Up: up, Degraded: down, Horizon: f.horizon.left}
 }
 

@@ -11,7 +11,7 @@ type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency                                      *prometheus.HistogramVec
 	up, breaker, look, decoder                   *prometheus.GaugeVec
-	horizon                                      prometheus.Gauge
+	horizon, processor                           prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, site string) *metrics {
@@ -39,8 +39,10 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Help: "1 for what the camera is decoded with: software, an accelerator, or none in mode copy."}, []string{"camera_id", "kind"}),
 		horizon: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_stream_horizon_seconds", ConstLabels: labels,
 			Help: "How long an outage of the slowest bridge still fits in the stream, at the present rate."}),
+		processor: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_processor_busy_ratio", ConstLabels: labels,
+			Help: "The part of the machine's processor time that is in use, by anyone; from 0.95 on cameras may deliver less than asked for."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.decoder, m.horizon)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.decoder, m.horizon, m.processor)
 	return m
 }
 

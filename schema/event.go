@@ -26,6 +26,7 @@ const (
 	KindLost     EventKind = "lost"     // Count frames were handed to the stream and never acknowledged
 	KindBreaker  EventKind = "breaker"  // the breaker of a bridge or a camera changed to State; a camera's tries are left out
 	KindDead     EventKind = "dead"     // a sink refused a frame for good; it is kept in DEAD
+	KindLoad     EventKind = "load"     // the machine, for Reason, is State: "full" or "room" again
 	KindControl  EventKind = "control"  // the node changed something by itself: Reason names it
 )
 

@@ -116,6 +116,7 @@ func TestEventsAndStates_WrittenAsPinned(t *testing.T) {
 		"event-rejected": camera(schema.KindRejected, schema.Event{Reason: "torn", Message: "no JPEG end", Epoch: 1795419833100, FirstSeq: 7, LastSeq: 9, Count: 2}),
 		"event-lost":     camera(schema.KindLost, schema.Event{Reason: "unacknowledged", Epoch: 1795419833100, FirstSeq: 7, LastSeq: 9, Count: 3}),
 		"event-breaker":  event(schema.Event{Class: schema.ClassBridge, Name: "broker", Kind: schema.KindBreaker, State: "open", Message: "refused"}),
+		"event-load":     event(schema.Event{Class: schema.ClassNode, Name: "gate-7", Kind: schema.KindLoad, State: "full", Reason: "processor", Message: "98 %"}),
 		"event-dead":     event(schema.Event{Class: schema.ClassBridge, Name: "broker", Kind: schema.KindDead, Reason: "rejected", Message: "too large", Count: 1}),
 		"event-control":  event(schema.Event{Class: schema.ClassNode, Name: "gate-7", Kind: schema.KindControl, Reason: "restart", Message: "disk full"}),
 		"state-camera": schema.CameraStatus{State: schema.CameraUp, Breaker: schema.BreakerClosed, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,

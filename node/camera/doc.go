@@ -45,13 +45,27 @@
 // By make bench on two cores of a virtual AMD EPYC with FFmpeg 5.1 and the reference clip (1280x720, 30 fps, 3 Mb/s). The machine drifts
 // by a fifth within minutes, so only what stands in one row compares.
 //
-//	cameras, mode                      frames/s   cores in all   bare FFmpeg   node alone        dropped
-//	1, jpeg at 10 fps                  10.0       0.16 - 0.18    0.13          0.023 - 0.027     0
-//	4, keyframes, one in two seconds   2.0        0.088          -             0.012, 43 MiB     0
-//	60, 640x360 to jpeg at 2 fps       120        1.10           -             0.07, 74 MiB      0
-//	100, copy                          2,980      1.24           0.70          0.54, 101 MiB     0
+//	cameras, mode                      frames/s   cores in all   bare FFmpeg   node alone        all memory   dropped
+//	1, jpeg at 10 fps                  10.0       0.15 - 0.20    0.13 - 0.18   0.018 - 0.030     117 MiB      0
+//	4, jpeg at 10 fps                  39.9       0.64           0.60          0.055, 56 MiB     212 MiB      0
+//	4, keyframes, one in two seconds   2.0        0.088          -             0.012, 43 MiB                  0
+//	60, 640x360 to jpeg at 2 fps       120        1.10           -             0.07, 74 MiB                   0
+//	100, copy                          2,960      1.24 - 1.52    0.70 - 0.75   0.54 - 0.73       1.2 GiB      0
+//
+// How many fit, 720p30 over RTSP to jpeg at 10 fps, on two cores that also send the cameras' streams:
+//
+//	cameras   frames/s   a camera   cores in all   all memory   pictures the cameras could not send in time
+//	10        100.0      10.00      1.63           386 MiB      0
+//	15        149.6      9.98       1.93           534 MiB      0
+//	20        198.1      9.91       1.93           681 MiB      2,475
+//	30        284.4      9.48       1.94           969 MiB      5,110
+//
+// From 15 on the machine is full. The node drops nothing of what it has read then, in no row; pictures that FFmpeg does not come round to
+// wait in the connection until the camera drops some. The node says so: the event load, edge_video_processor_busy_ratio, a reason for
+// degraded, and each camera's own rate. FFmpeg runs with a niceness of 5, so that the node itself goes on storing and answering.
 //
 // A camera in mode keyframes takes 0.14 of what one in mode jpeg takes. The first frame over RTSP comes 0.3 s behind the first keyframe.
 // Of the node's share in mode copy a third is the writing of the stream's file; a frame takes 72 allocations and 39 KB, nearly all of
-// them the server's. 100 cameras take 1.2 GiB in all, with what the FFmpegs share counted once.
+// them the server's. What FFmpeg itself needs in mode copy is reading: some ten packets a picture over RTSP and TCP, each with three polls
+// and three reads, which no option changes.
 package camera
