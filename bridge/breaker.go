@@ -25,8 +25,9 @@ type breaker struct {
 	config  BreakerConfig
 	circuit circuitbreaker.CircuitBreaker[any]
 	changed func(schema.BreakerState)
+	pace    pace
 	failed  int // in a row
-	probes  int // failed in a row
+	probes  int // failed in a row, at this pace
 }
 
 func newBreaker(config BreakerConfig, changed func(schema.BreakerState)) *breaker {
@@ -55,21 +56,36 @@ func stateOf(s circuitbreaker.State) schema.BreakerState {
 // allow moves an open breaker to half-open: the pause is over.
 func (b *breaker) allow() { b.circuit.TryAcquirePermit() }
 
+// open opens it by request.
+func (b *breaker) open() { b.circuit.Open() }
+
 // success closes the breaker.
 func (b *breaker) success() { b.circuit.RecordSuccess() }
 
 // failure records a session that ended in a fault and returns the pause before the next one. delivered says that frames were
 // confirmed in it.
-func (b *breaker) failure(delivered bool) time.Duration {
+func (b *breaker) failure(f Fault, delivered bool) time.Duration {
+	p := paceOf(f)
 	if delivered {
 		b.failed, b.probes = 0, 0
 	}
+	if p != b.pace {
+		b.pace, b.probes = p, 0
+	}
 	b.failed++
-	b.circuit.RecordFailure()
+	if p.atOnce {
+		b.circuit.Open()
+	} else {
+		b.circuit.RecordFailure()
+	}
 	pause := retryPause * time.Duration(b.failed)
 	most := retryPause * time.Duration(b.config.Failures)
 	if b.circuit.IsOpen() {
-		pause, most = b.config.Open<<min(b.probes, 16), b.config.MaxOpen
+		first := b.config.Open * time.Duration(p.first)
+		pause, most = first<<min(b.probes, 16), max(b.config.MaxOpen, first)
+		if p.most > 0 {
+			most = min(b.config.MaxOpen, b.config.Open*time.Duration(p.most))
+		}
 		b.probes++
 	}
 	return min(time.Duration(float64(min(pause, most))*(0.75+rand.Float64()/2)), most)

@@ -29,6 +29,7 @@ const (
 	FaultReadOnly    Fault = "read_only"   // the server is a replica
 	FaultLoading     Fault = "loading"     // the server is starting
 	FaultOther       Fault = "other"
+	FaultHeld        Fault = "held" // none: the bridge is held by request, see [Worker.Hold]
 )
 
 // SinkFault is a fault with its cause. It wraps [ErrNotConnected].
@@ -50,6 +51,8 @@ func FaultOf(err error) Fault {
 	switch {
 	case errors.As(err, &known):
 		return known.Fault
+	case errors.Is(err, errHeld):
+		return FaultHeld
 	case errors.Is(err, errHung), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return FaultTimeout
 	case errors.As(err, &dns), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

@@ -11,6 +11,7 @@ type metrics struct {
 	delivered, rejected prometheus.Counter
 	pending, state      prometheus.Gauge
 	latency             prometheus.Histogram
+	faults              *prometheus.CounterVec // by reason, a Fault
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -26,8 +27,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "edge_video_delivery_latency_seconds",
 			Help:    "Time from the capture of a frame to the sink's confirmation.",
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 60, 600, 3600}}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_faults_total",
+			Help: "Connections of the sink, and tries to make one, that ended in a fault."}, []string{"reason"}),
 	}
-	reg.MustRegister(m.delivered, m.rejected, m.pending, m.state, m.latency)
+	reg.MustRegister(m.delivered, m.rejected, m.pending, m.state, m.latency, m.faults)
 	return m
 }
 

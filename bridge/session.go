@@ -79,7 +79,7 @@ func (s *session) run(ctx context.Context) error {
 		s.watch(live)
 	}()
 	err = s.feed(live)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errHeld) {
 		s.drain()
 	}
 	end(err)
@@ -220,8 +220,8 @@ func ack(m jetstream.Msg) error {
 	return nil
 }
 
-// watch ends the session when frames are in flight and none has been confirmed for the bridge's timeout, and when the connection to
-// JetStream was made anew: what was on its way over the old one would come again only after ackWait.
+// watch ends the session when frames are in flight and none has been confirmed for the bridge's timeout, when the bridge is held, and
+// when the connection to JetStream was made anew: what was on its way over the old one would come again only after ackWait.
 func (s *session) watch(live context.Context) {
 	tick := time.NewTicker(watchPeriod)
 	defer tick.Stop()
@@ -235,6 +235,9 @@ func (s *session) watch(live context.Context) {
 		case now := <-tick.C:
 			if nc.Stats().Reconnects != reconnects {
 				s.end(fmt.Errorf("%w: the connection was lost", errSource))
+			}
+			if s.worker.hold.left() > 0 {
+				s.end(errHeld)
 			}
 			if n := s.answered.Load(); n != answered || s.inFlight.Load() == 0 {
 				answered, since = n, now

@@ -53,16 +53,19 @@ type Worker struct {
 
 	delivered atomic.Uint64
 	pending   atomic.Uint64
+	hold      hold
 
 	mu    sync.Mutex
 	since time.Time
 	err   error // why the bridge stands still: the sink's last fault, or a durable that cannot be used; nil while the sink confirms
+	fault Fault // the class of err, where that is the sink's
 }
 
 // NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
 // with reg, which adds the labels site and bridge.
 func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
-	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now()}
+	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
+		hold: hold{changed: make(chan struct{}, 1)}}
 	w.breaker = newBreaker(config.Breaker, w.breakerChanged)
 	return w
 }
@@ -100,18 +103,12 @@ func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
 		consumer, err := ensureConsumer(ctx, w.js, &w.config)
 		if err == nil {
 			if failed {
-				w.mu.Lock()
-				w.err = nil
-				w.mu.Unlock()
+				w.stands(nil, "")
 				w.publish()
 			}
 			return consumer
 		}
-		w.mu.Lock()
-		news := w.err == nil || w.err.Error() != err.Error()
-		w.err = err
-		w.mu.Unlock()
-		if news && ctx.Err() == nil {
+		if w.stands(err, "") && ctx.Err() == nil {
 			w.log.Error("the bridge cannot read its stream", "err", err, "again_in", setupPause)
 			w.publish()
 		}
@@ -127,6 +124,9 @@ func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
 func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 	source := 0 // faults of JetStream in a row
 	for consumer != nil {
+		if !w.waitHold(ctx) {
+			return
+		}
 		w.breaker.allow()
 		s := newSession(w, consumer)
 		err := s.run(ctx)
@@ -135,6 +135,9 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 		}
 		if s.answered.Load() > 0 {
 			source = 0
+		}
+		if errors.Is(err, errHeld) {
+			continue
 		}
 		pause, unread := sourcePause, errors.Is(err, errSource)
 		if unread {
@@ -147,6 +150,7 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-w.hold.changed:
 		case <-time.After(pause):
 		}
 		if unread { // someone may have removed the durable
@@ -155,17 +159,16 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 	}
 }
 
-// sinkFault records the end of a session and returns the pause before the next. It logs the first of a row of faults and each that
-// opens the breaker anew; the others only count.
+// sinkFault records the end of a session and returns the pause before the next. It logs the first of a row of faults of a class and
+// each that opens the breaker anew; the others only count.
 func (w *Worker) sinkFault(err error, delivered bool) time.Duration {
-	w.mu.Lock()
-	first := w.err == nil
-	w.err = err
-	w.mu.Unlock()
+	fault := FaultOf(err)
+	news := w.stands(err, fault)
+	w.metrics.faults.WithLabelValues(string(fault)).Inc()
 	was := w.breaker.state()
-	pause := w.breaker.failure(delivered)
-	if now := w.breaker.state(); first || now != was && was == schema.BreakerClosed {
-		w.log.Warn("sink fault", "err", err, "breaker", now, "again_in", pause.Round(10*time.Millisecond))
+	pause := w.breaker.failure(fault, delivered)
+	if now := w.breaker.state(); news || now != was && was == schema.BreakerClosed {
+		w.log.Warn("sink fault", "fault", fault, "err", err, "breaker", now, "again_in", pause.Round(10*time.Millisecond))
 	}
 	w.publish()
 	return pause
@@ -173,10 +176,7 @@ func (w *Worker) sinkFault(err error, delivered bool) time.Duration {
 
 // proved is called at the first confirmed frame of a session.
 func (w *Worker) proved() {
-	w.mu.Lock()
-	back := w.err != nil
-	w.err = nil
-	w.mu.Unlock()
+	back := w.stands(nil, "")
 	w.breaker.success()
 	if back {
 		w.log.Info("sink confirms again", "pending", w.pending.Load())
@@ -184,17 +184,34 @@ func (w *Worker) proved() {
 	}
 }
 
+// stands records why the bridge stands still, nil where it does not, and reports whether that is news: of a fault of the sink its class
+// counts, of others the text.
+func (w *Worker) stands(err error, fault Fault) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was, wasFault := w.err, w.fault
+	w.err, w.fault = err, fault
+	switch {
+	case was == nil || err == nil:
+		return (was == nil) != (err == nil)
+	case fault != "" || wasFault != "":
+		return fault != wasFault
+	}
+	return was.Error() != err.Error()
+}
+
 // breakerChanged follows every change of the breaker.
 func (w *Worker) breakerChanged(s schema.BreakerState) {
 	w.mu.Lock()
 	w.since = time.Now()
-	message := ""
+	message, fault := "", w.fault
 	if w.err != nil {
 		message = w.err.Error()
 	}
 	w.mu.Unlock()
 	w.metrics.setBreaker(s)
-	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindBreaker, State: string(s), Message: message})
+	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindBreaker, State: string(s),
+		Reason: string(fault), Message: message})
 	w.publish()
 }
 
@@ -202,16 +219,19 @@ func (w *Worker) breakerChanged(s schema.BreakerState) {
 type Health struct {
 	Name      string
 	State     schema.BreakerState
-	Delivered uint64 // frames confirmed since the start
-	Pending   uint64 // frames the sink has still to confirm
-	Err       error  // why the bridge stands still, nil while the sink confirms
+	Delivered uint64        // frames confirmed since the start
+	Pending   uint64        // frames the sink has still to confirm
+	Err       error         // why the bridge stands still, nil while the sink confirms
+	Fault     Fault         // the class of Err, "" where the sink is not at fault
+	Held      time.Duration // how long the bridge is still held by request, 0 if it is not
 }
 
 // Health reports on the bridge.
 func (w *Worker) Health() Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Health{Name: w.config.Name, State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err}
+	return Health{Name: w.config.Name, State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
+		Fault: w.fault, Held: w.hold.left()}
 }
 
 func (w *Worker) publish() {
@@ -219,7 +239,7 @@ func (w *Worker) publish() {
 	defer w.mu.Unlock() // to the end, so that no older state replaces a newer one
 	st := schema.BridgeStatus{State: w.breaker.state(), Since: w.since.UTC(), Pending: w.pending.Load(), Delivered: w.delivered.Load(), Node: w.config.Node}
 	if w.err != nil {
-		st.Error = w.err.Error()
+		st.Error, st.Fault = w.err.Error(), string(w.fault)
 	}
 	w.journal.State(schema.BucketBridges, w.config.Name, st)
 }

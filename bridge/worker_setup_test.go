@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type stream struct {
 	srv  *server.Server
 	nc   *nats.Conn
 	js   jetstream.JetStream
+	reg  prometheus.Registerer // of the next worker; nil is one of its own
 }
 
 func startStream(t *testing.T, change ...func(*server.Options)) *stream {
@@ -110,6 +112,21 @@ func (s *stream) waitAcked(seq uint64) {
 		i := s.consumer("broker")
 		return i.AckFloor.Stream >= seq && i.NumAckPending == 0
 	})
+}
+
+// status is what the bucket says of a bridge.
+func (s *stream) status(name string) (st schema.BridgeStatus) {
+	s.t.Helper()
+	kv, err := s.js.KeyValue(s.t.Context(), schema.BucketBridges)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var e jetstream.KeyValueEntry
+	harness.WaitFor(s.t, 30*time.Second, "the state in the bucket", func() bool { e, err = kv.Get(s.t.Context(), "lisbon."+name); return err == nil })
+	if err := json.Unmarshal(e.Value(), &st); err != nil {
+		s.t.Fatal(err)
+	}
+	return st
 }
 
 // dead are the messages that bridges gave up.
@@ -254,7 +271,11 @@ func config() bridge.Config {
 }
 
 func (s *stream) worker(c bridge.Config, sink bridge.Sink, connect func(string) (*nats.Conn, error)) *bridge.Worker {
-	return bridge.NewWorker(c, sink, connect, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	reg := s.reg
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	return bridge.NewWorker(c, sink, connect, slog.New(slog.DiscardHandler), reg)
 }
 
 func (s *stream) run(c bridge.Config, sink bridge.Sink) *bridging {

@@ -56,6 +56,7 @@ type BridgeStatus struct {
 	Pending   uint64       `json:"pending"`   // frames in the stream that the sink has not confirmed
 	Delivered uint64       `json:"delivered"` // frames confirmed since the bridge started
 	Error     string       `json:"error,omitempty"`
+	Fault     string       `json:"fault,omitempty"` // the class of Error, one word, equal to the label in metrics
 	Node      string       `json:"node"`
 }
 
