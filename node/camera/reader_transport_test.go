@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,6 +29,33 @@ func TestReader_RTSPTransportIsTheOneAskedFor(t *testing.T) {
 				if got := usesUDP(t, r.PID()); got != udp {
 					t.Errorf("UDP sockets %v, want %v", got, udp)
 				}
+			})
+		}
+	}
+}
+
+// Each camera is an FFmpeg that waits for one who reads it.
+func TestReader_ReadsWhatIsPushedOverRTMPAndSRT(t *testing.T) {
+	t.Parallel()
+	for scheme, format := range map[string]string{"rtmp": "flv", "srt": "mpegts"} {
+		for _, mode := range []camera.Mode{camera.ModeJPEG, camera.ModeCopy} {
+			t.Run(scheme+" "+string(mode), func(t *testing.T) {
+				t.Parallel()
+				address := fmt.Sprintf("%s://127.0.0.1:%d", scheme, harness.FreePort(t))
+				listen := []string{"-listen", "1", address + "/live/a"}
+				if scheme == "srt" {
+					listen = []string{address + "?mode=listener"}
+				} else {
+					address += "/live/a"
+				}
+				args := append([]string{"-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10", "-c:v", "libx264",
+					"-preset", "ultrafast", "-tune", "zerolatency", "-g", "10", "-bf", "0", "-f", format}, listen...)
+				cmd := exec.CommandContext(t.Context(), "ffmpeg", args...)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = cmd.Wait() }) // it ends with the test's context, or with its reader
+				checkFrames(t, start(t, config(address, mode), "").waitFrames(10, 30*time.Second)[:10])
 			})
 		}
 	}
