@@ -35,6 +35,7 @@ type FleetConfig struct {
 	Site, Node      string
 	Cameras         []CameraConfig
 	StartsPerSecond float64 // of FFmpeg processes, over all cameras
+	QueueBytes      int64   // bound of the frames of all cameras that wait for the stream
 	Stream          StreamConfig
 	DataDir         string
 }
@@ -42,7 +43,7 @@ type FleetConfig struct {
 // CameraConfig is one camera and its queue.
 type CameraConfig struct {
 	camera.Config
-	QueueBytes int64 // bound of the frames that wait for the stream
+	QueueBytes int64 // bound of the camera's frames that wait for the stream
 }
 
 // ErrNoCamera says that the node does not read a camera of that id.
@@ -90,7 +91,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reaching JetStream: %w", err)
 	}
-	pub, err := newPublisher(f.server, f.log)
+	pub, err := newPublisher(f.server, f.config.QueueBytes, f.log)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func BenchmarkFleet(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	config := node.FleetConfig{Site: "bench", Node: "node-1", StartsPerSecond: 20, DataDir: dir, Stream: stream}
+	config := node.FleetConfig{Site: "bench", Node: "node-1", StartsPerSecond: 20, QueueBytes: 1 << 30, DataDir: dir, Stream: stream}
 	for i := range cameras {
 		config.Cameras = append(config.Cameras, node.CameraConfig{QueueBytes: 16 << 20, Config: camera.Config{Site: "bench", Node: "node-1",
 			ID: fmt.Sprintf("cam-%d", i), URL: p.URL(i), Mode: camera.ModeCopy, HWAccel: "none", StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}})

@@ -39,7 +39,7 @@ func TestFleet_StartsAndComesBackStaggered(t *testing.T) {
 		c.StallTimeout = time.Minute
 		cameras = append(cameras, c)
 	}
-	f := node.NewFleet(node.FleetConfig{Site: "test", Node: "node-1", Cameras: cameras, StartsPerSecond: perSecond, DataDir: t.TempDir(),
+	f := node.NewFleet(node.FleetConfig{Site: "test", Node: "node-1", Cameras: cameras, StartsPerSecond: perSecond, QueueBytes: 1 << 30, DataDir: t.TempDir(),
 		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20, Replicas: 1}}, s, camera.FFmpeg{Path: program}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

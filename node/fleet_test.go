@@ -42,7 +42,7 @@ const testPicture = "testsrc2=size=160x120:rate=10"
 func runFleet(t *testing.T, s *node.Server, cameras ...node.CameraConfig) (f *node.Fleet, reg *prometheus.Registry, stop func() time.Duration) {
 	t.Helper()
 	reg = prometheus.NewRegistry()
-	c := node.FleetConfig{Site: "test", Node: "node-1", Cameras: cameras, StartsPerSecond: 20, DataDir: t.TempDir(),
+	c := node.FleetConfig{Site: "test", Node: "node-1", Cameras: cameras, StartsPerSecond: 20, QueueBytes: 1 << 30, DataDir: t.TempDir(),
 		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20, Replicas: 1}}
 	f = node.NewFleet(c, s, ffmpeg(t), slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})), reg)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -321,7 +321,7 @@ func TestFleet_StopWhileItStarts(t *testing.T) {
 	for _, after := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(context.Background(), after)
 		f := node.NewFleet(node.FleetConfig{Site: "test", Node: "node-1", Cameras: []node.CameraConfig{lavfi("a", testPicture), lavfi("b", testPicture)},
-			StartsPerSecond: 20, DataDir: t.TempDir()}, s, ffmpeg(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			StartsPerSecond: 20, QueueBytes: 1 << 30, DataDir: t.TempDir()}, s, ffmpeg(t), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		began := time.Now()
 		err := f.Run(ctx)
 		cancel()

@@ -113,7 +113,7 @@ func TestServer_ComesBackFromAStorageFault(t *testing.T) {
 	defer lift()
 
 	s := runServer(t)
-	p, err := newPublisher(s, testLog(t))
+	p, err := newPublisher(s, 1<<40, testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestFleet_StopWhileTheServerIsDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg := prometheus.NewRegistry()
-	f := NewFleet(FleetConfig{Site: "test", Node: "node-1", StartsPerSecond: 10, DataDir: t.TempDir(), Stream: StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20},
+	f := NewFleet(FleetConfig{Site: "test", Node: "node-1", StartsPerSecond: 10, QueueBytes: 1 << 30, DataDir: t.TempDir(), Stream: StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20},
 		Cameras: []CameraConfig{{QueueBytes: 64 << 10, Config: camera.Config{Site: "test", Node: "node-1", ID: "cam", URL: "lavfi:testsrc2=size=160x120:rate=25",
 			Mode: camera.ModeJPEG, FPS: 25, Quality: 5, HWAccel: "none", StallTimeout: 10 * time.Second, MaxFrame: 1 << 20}}}}, s, ffmpeg, testLog(t), reg)
 	ctx, stop := context.WithCancel(t.Context())

@@ -112,7 +112,7 @@ func (c counter) dropped(string, int)             {}
 
 func throughLanes(b *testing.B, s *Server, body []byte) {
 	b.Helper()
-	p, err := newPublisher(s, slog.New(slog.DiscardHandler))
+	p, err := newPublisher(s, 1<<40, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -16,12 +17,19 @@ import (
 // resendPause is the wait before frames that the stream did not acknowledge are published again.
 const resendPause = 250 * time.Millisecond
 
-// lane carries one camera's frames into the stream in order. Its queue is bounded in bytes; when it is full the oldest frames go, are
-// counted, and become a gap. What has been published counts towards the publisher's bound instead, until it is acknowledged; what
+// queues counts the bytes in the queues of all lanes. While it is full, a lane that takes a frame gives up its own oldest ones.
+type queues struct {
+	most  int64
+	bytes atomic.Int64
+}
+
+// lane carries one camera's frames into the stream in order. Its queue is bounded in bytes, and so are all queues together; when either
+// bound is reached the oldest frames go, are counted, and become a gap. What has been published counts towards the publisher's bound instead, until it is acknowledged; what
 // fails is published again under the same identity, before anything newer.
 type lane struct {
 	send   func(*sending)
 	room   *semaphore.Weighted // bytes in flight, shared by all lanes
+	all    *queues
 	record laneRecord
 	wake   chan struct{} // holds one: something changed that run waits for
 
@@ -37,8 +45,8 @@ type lane struct {
 	stopWait context.CancelFunc // ends the wait for room, nil while there is none
 }
 
-func newLane(most int64, room *semaphore.Weighted, record laneRecord, send func(*sending)) *lane {
-	return &lane{most: most, send: send, room: room, record: record, wake: make(chan struct{}, 1), inFlight: map[*sending]struct{}{}}
+func newLane(most int64, all *queues, room *semaphore.Weighted, record laneRecord, send func(*sending)) *lane {
+	return &lane{most: most, all: all, send: send, room: room, record: record, wake: make(chan struct{}, 1), inFlight: map[*sending]struct{}{}}
 }
 
 // laneRecord is told of what becomes of frames. Its methods do not block.
@@ -71,17 +79,23 @@ func (l *lane) push(f *schema.Frame) {
 		return
 	}
 	dropped := 0
-	for l.bytes+size(f) > l.most && len(l.queue) > 0 {
+	for (l.bytes+size(f) > l.most || l.all.bytes.Load()+size(f) > l.all.most) && len(l.queue) > 0 {
 		l.gaps.add(l.pop(), dropQueueFull)
 		dropped++
 	}
 	l.queue = append(l.queue, f)
-	l.bytes += size(f)
+	l.hold(size(f))
 	l.mu.Unlock()
 	if dropped > 0 {
 		l.record.dropped(dropQueueFull, dropped)
 	}
 	l.signal()
+}
+
+// hold counts bytes that came into the queue, or left it where they are negative; l.mu is held.
+func (l *lane) hold(bytes int64) {
+	l.bytes += bytes
+	l.all.bytes.Add(bytes)
 }
 
 // resize changes the bound, which the next frame is held to.
@@ -96,7 +110,7 @@ func (l *lane) pop() *schema.Frame {
 	f := l.queue[0]
 	l.queue[0] = nil
 	l.queue = l.queue[1:]
-	l.bytes -= size(f)
+	l.hold(-size(f))
 	return f
 }
 
@@ -209,7 +223,7 @@ func (l *lane) unpop(s *sending) {
 	defer l.mu.Unlock()
 	delete(l.inFlight, s)
 	l.queue = slices.Insert(l.queue, 0, s.frame)
-	l.bytes += size(s.frame)
+	l.hold(size(s.frame))
 }
 
 // acknowledged ends the way of a frame that is in the stream. After abandon it has been counted as lost, and stays so.
@@ -255,7 +269,8 @@ func (l *lane) abandon() {
 		lost.add(s.frame, lostUnacknowledged)
 	}
 	dropped := l.gaps
-	l.queue, l.failed, l.gaps, l.bytes = nil, nil, nil, 0
+	l.hold(-l.bytes)
+	l.queue, l.failed, l.gaps = nil, nil, nil
 	clear(l.inFlight)
 	l.mu.Unlock()
 	if queued > 0 {

@@ -34,7 +34,7 @@ type rig struct {
 
 func newRig(most, inFlight int64) *rig {
 	r := &rig{drops: map[string]int{}}
-	r.lane = newLane(most, semaphore.NewWeighted(inFlight), r, func(s *sending) {
+	r.lane = newLane(most, &queues{most: 1 << 40}, semaphore.NewWeighted(inFlight), r, func(s *sending) {
 		r.mu.Lock()
 		r.sent = append(r.sent, s)
 		answer := r.answer
@@ -119,6 +119,32 @@ func (r *rig) start(t *testing.T) (stop func()) {
 	}
 	t.Cleanup(func() { cancel(); wait() })
 	return func() { cancel(); wait() }
+}
+
+func TestLane_QueuesTogetherStayWithinTheirBound(t *testing.T) {
+	a, b := newRig(100*one, 1), newRig(100*one, 1) // nothing runs: all that is pushed waits
+	b.all = a.all
+	a.all.most = 4 * one
+	for seq := range uint64(3) {
+		a.push(picture(1, seq+1))
+	}
+	for seq := range uint64(3) {
+		b.push(picture(1, seq+1))
+	}
+	if held := a.all.bytes.Load(); held > a.all.most {
+		t.Errorf("%d bytes wait where %d may", held, a.all.most)
+	}
+	if len(a.queue) != 3 || len(b.queue) != 1 || b.queue[0].Seq != 3 || b.drops[dropQueueFull] != 2 {
+		t.Errorf("%d and %d frames wait, %v dropped: the lane that takes one must give up its own oldest", len(a.queue), len(b.queue), b.drops)
+	}
+	for _, r := range []*rig{a, b} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		r.run(ctx)
+	}
+	if held := a.all.bytes.Load(); held != 0 {
+		t.Errorf("%d bytes are still counted", held)
+	}
 }
 
 // picture counts as 2048 bytes.

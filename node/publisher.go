@@ -30,6 +30,7 @@ type publisher struct {
 	conns []*nats.Conn
 	js    []jetstream.JetStream
 	room  *semaphore.Weighted
+	all   *queues
 	log   *slog.Logger
 
 	mu   sync.Mutex
@@ -37,8 +38,9 @@ type publisher struct {
 	errs map[string]time.Time // when each error was last logged
 }
 
-func newPublisher(s *Server, log *slog.Logger) (*publisher, error) {
-	p := &publisher{room: semaphore.NewWeighted(inFlightBytes), log: log, sent: map[*nats.Msg]*sending{}, errs: map[string]time.Time{}}
+// newPublisher makes a publisher whose lanes hold at most so many bytes together.
+func newPublisher(s *Server, queueBytes int64, log *slog.Logger) (*publisher, error) {
+	p := &publisher{room: semaphore.NewWeighted(inFlightBytes), all: &queues{most: queueBytes}, log: log, sent: map[*nats.Msg]*sending{}, errs: map[string]time.Time{}}
 	for i := range min(maxConns, runtime.GOMAXPROCS(0)) {
 		nc, err := s.Connect(fmt.Sprintf("frames-%d", i))
 		if err != nil {
@@ -69,7 +71,7 @@ func (p *publisher) newLane(camera string, queueBytes int64, record laneRecord) 
 	h := fnv.New32a()
 	h.Write([]byte(camera)) // never fails
 	js := p.js[h.Sum32()%uint32(len(p.js))]
-	return newLane(queueBytes, p.room, record, func(s *sending) { p.send(js, s) })
+	return newLane(queueBytes, p.all, p.room, record, func(s *sending) { p.send(js, s) })
 }
 
 func (p *publisher) send(js jetstream.JetStream, s *sending) {

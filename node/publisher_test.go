@@ -149,7 +149,7 @@ func testFrame(camera string, epoch int64, seq, bytes int) *schema.Frame {
 func TestPublisher_StoresFramesUnderTheirIdentityInOrder(t *testing.T) {
 	const frames = 200
 	s := runServer(t)
-	p, err := newPublisher(s, testLog(t))
+	p, err := newPublisher(s, 1<<40, testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestPublisher_ServerRestartsLoseAndRepeatNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.stop()
-	p, err := newPublisher(s, testLog(t))
+	p, err := newPublisher(s, 1<<40, testLog(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,9 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	if a.server, err = node.NewServer(serverConfig(c), log); err != nil {
 		return nil, err
 	}
-	a.fleet = node.NewFleet(fleetConfig(c), a.server, a.ffmpeg, log, a.reg)
+	fleet := fleetConfig(c)
+	fleet.QueueBytes = limitMemory(log)
+	a.fleet = node.NewFleet(fleet, a.server, a.ffmpeg, log, a.reg)
 	a.bridges = newBridges(a.server, log)
 	if a.first, err = a.bridges.prepare(c); err != nil {
 		return nil, err

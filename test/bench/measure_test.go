@@ -47,15 +47,15 @@ type fleet struct {
 	node *harness.Node
 }
 
-// startFleet starts a node with as many cameras; keys are those of camera n in the configuration.
-func startFleet(b *testing.B, cameras int, keys func(n int) string) *fleet {
+// startFleet starts a node with as many cameras; keys are those of camera n in the configuration, more further top-level ones.
+func startFleet(b *testing.B, cameras int, keys func(n int) string, more ...string) *fleet {
 	b.Helper()
 	var list strings.Builder
 	for i := range cameras {
 		fmt.Fprintf(&list, "\n  - {id: cam-%d, %s}", i, keys(i))
 	}
 	f := &fleet{b: b, node: harness.StartNode(b, harness.NodeOptions{Program: program, Cameras: list.String(),
-		More: "capture: {starts_per_second: 20}"})}
+		More: "capture: {starts_per_second: 20}" + strings.Join(more, "")})}
 	harness.WaitFor(b, 2*time.Minute, "all cameras to deliver", func() bool { return f.node.Metric("edge_video_camera_up") == float64(cameras) })
 	return f
 }
