@@ -11,12 +11,16 @@ import (
 
 // replies are the answers to one frame's commands.
 type replies struct {
-	set *redis.StatusCmd
-	add *redis.StringCmd // nil without metadata
+	refused error // why nothing was sent
+	set     *redis.StatusCmd
+	add     *redis.StringCmd // nil without metadata
 }
 
 // err is nil when every command was done.
-func (r replies) err() error {
+func (r *replies) err() error {
+	if r.refused != nil {
+		return r.refused
+	}
 	if err := classify(r.set.Err()); err != nil || r.add == nil {
 		return err
 	}
@@ -25,10 +29,9 @@ func (r replies) err() error {
 
 // store adds one frame's commands to the pipeline. Commands of a pipeline are only kept, so neither the context nor an error
 // matters here.
-func (s *session) store(pipe redis.Pipeliner, f *schema.Frame) replies {
+func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, r *replies) {
 	ctx := context.Background()
 	key := s.cfg.Key.Expand(f)
-	var r replies
 	switch ttl := s.cfg.TTL; {
 	case ttl == 0:
 		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data)
@@ -42,7 +45,6 @@ func (s *session) store(pipe redis.Pipeliner, f *schema.Frame) replies {
 		r.add = redis.NewStringCmd(ctx, s.entry(f, key)...)
 		_ = pipe.Process(ctx, r.add)
 	}
-	return r
 }
 
 // entry is the command that tells about a stored frame.

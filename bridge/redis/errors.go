@@ -13,27 +13,61 @@ import (
 // classify tells a server that does not take frames now, or cannot be reached, from one that refuses this frame.
 func classify(err error) error {
 	var reply redis.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case !errors.As(err, &reply), notNow(reply.Error()):
-		return fmt.Errorf("%w: %w", bridge.ErrNotConnected, err)
-	default:
-		return fmt.Errorf("%w: %w", bridge.ErrRejected, err)
 	}
+	if !errors.As(err, &reply) {
+		return fmt.Errorf("%w: %w", bridge.ErrNotConnected, err)
+	}
+	if fault := faultOf(reply.Error()); fault != "" {
+		return &bridge.SinkFault{Fault: fault, Err: err}
+	}
+	return fmt.Errorf("%w: %w", bridge.ErrRejected, err)
 }
 
-// notNow reports whether an error reply speaks of the server's state, its configuration or our rights there, which an operator can
-// change, and not of the frame. The first word of a reply is its code.
-func notNow(reply string) bool {
+// faultOf is the class of an error reply that speaks of the server's state, its configuration or our rights there, which an operator
+// can change; "" for one that refuses the frame. The first word of a reply is its code.
+func faultOf(reply string) bridge.Fault {
 	code, rest, _ := strings.Cut(reply, " ")
 	switch code {
-	case "OOM", "READONLY", "LOADING", "MASTERDOWN", "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "TRYAGAIN", // state
-		"CLUSTERDOWN", "MOVED", "ASK", // another node of a cluster has the key
-		"NOAUTH", "WRONGPASS", "NOPERM", "DENIED": // rights
-		return true
+	case "WRONGPASS", "NOAUTH":
+		return bridge.FaultCredentials
+	case "NOPERM", "DENIED":
+		return bridge.FaultPermission
+	case "OOM":
+		return bridge.FaultFull
+	case "READONLY", "MASTERDOWN":
+		return bridge.FaultReadOnly
+	case "LOADING":
+		return bridge.FaultLoading
+	case "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN":
+		return bridge.FaultBlocked
+	case "MOVED", "ASK": // a node of a cluster, and nothing says that it is one
+		return bridge.FaultConflict
 	case "ERR":
-		return strings.HasPrefix(rest, "max number of clients") || strings.HasPrefix(rest, "unknown command")
+		return faultOfText(rest)
 	}
-	return false
+	return ""
+}
+
+// faultOfText is the class of an error reply without a code of its own.
+func faultOfText(text string) bridge.Fault {
+	for _, known := range []struct {
+		beginning string
+		fault     bridge.Fault
+	}{
+		{"max number of clients", bridge.FaultBlocked},
+		{"DB index is out of range", bridge.FaultMissing},
+		{"SELECT is not allowed in cluster mode", bridge.FaultMissing},
+		{"AUTH ", bridge.FaultCredentials}, // a password where the server asks for none
+		{"invalid password", bridge.FaultCredentials},
+		{"unknown command", bridge.FaultPermission}, // taken away by the server's configuration
+		{"The user executing the script can't", bridge.FaultPermission},
+		{tooLong, bridge.FaultOther},
+	} {
+		if strings.HasPrefix(text, known.beginning) {
+			return known.fault
+		}
+	}
+	return ""
 }

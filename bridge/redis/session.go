@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
@@ -26,21 +27,26 @@ var errGivenUp = errors.New("the connection was closed")
 type session struct {
 	*bridge.Window
 	cfg     *Config
-	conn    net.Conn // the client's, kept to give it up at once
+	conn    *wire // the client's, kept to give it up at once
 	client  *redis.Client
 	sticky  *redis.Conn
 	closing atomic.Bool
 	ended   chan struct{}
 
-	lost error // why nothing is sent any more; the flusher's alone
+	learned *atomic.Int64 // the limit that the next connection begins with
+
+	// the flusher's alone
+	limit limit
+	lost  error // why nothing is sent any more
 }
 
 // start makes a session of a fresh connection.
-func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*session, error) {
-	s := &session{cfg: cfg, conn: conn, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{})}
-	own := *o
+func start(ctx context.Context, conn net.Conn, sink *Sink) (*session, error) {
+	s := &session{cfg: &sink.cfg, conn: &wire{Conn: conn}, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
+		learned: &sink.limit, limit: limit(sink.limit.Swap(0))}
+	own := *sink.options
 	// The client is given the one connection there is: when that is lost the session is over.
-	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.conn, nil }
 	s.client = redis.NewClient(&own)
 	s.sticky = s.client.Conn()
 	stop := context.AfterFunc(ctx, s.GiveUp)
@@ -50,7 +56,7 @@ func start(ctx context.Context, conn net.Conn, cfg *Config, o *redis.Options) (*
 	}
 	if err != nil {
 		s.shut()
-		return nil, err
+		return nil, s.conn.reason(classify(err))
 	}
 	go s.run()
 	return s, nil
@@ -118,7 +124,9 @@ func (s *session) flush(items []bridge.Item) {
 	if s.lost == nil {
 		pipe := s.sticky.Pipeline()
 		for i, it := range items {
-			got[i] = s.store(pipe, it.Frame)
+			if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
+				s.store(pipe, it.Frame, &got[i])
+			}
 		}
 		// the error is each command's own as well
 		_, _ = pipe.Exec(context.Background())
@@ -126,16 +134,20 @@ func (s *session) flush(items []bridge.Item) {
 	for i, it := range items {
 		err := s.lost
 		if err == nil {
-			err = s.result(got[i])
+			err = s.result(&got[i])
 		}
-		if errors.Is(err, bridge.ErrNotConnected) {
+		if s.lost == nil && errors.Is(err, bridge.ErrNotConnected) {
+			err = s.conn.reason(err)
 			s.lost = err
+			if strings.Contains(err.Error(), tooLong) {
+				s.learned.Store(int64(learn(items)))
+			}
 		}
 		s.Answer(it, err)
 	}
 }
 
-func (s *session) result(r replies) error {
+func (s *session) result(r *replies) error {
 	err := r.err()
 	if err != nil && errors.Is(err, bridge.ErrNotConnected) && s.closing.Load() {
 		return fmt.Errorf("%w: %w", bridge.ErrNotConnected, errGivenUp)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -18,6 +19,7 @@ type Sink struct {
 	bridge.Current
 	cfg     Config
 	options *redis.Options
+	limit   atomic.Int64 // see limit
 }
 
 var _ bridge.Sink = (*Sink)(nil)
@@ -41,9 +43,9 @@ func (s *Sink) Connect(ctx context.Context) error {
 	defer cancel()
 	conn, err := s.dial(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to redis: %w", err)
+		return fmt.Errorf("connecting to redis: %w", classify(err))
 	}
-	started, err := start(ctx, conn, &s.cfg, s.options)
+	started, err := start(ctx, conn, s)
 	if err != nil {
 		return fmt.Errorf("connecting to redis at %s: %w", s.options.Addr, err)
 	}
