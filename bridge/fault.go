@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ const (
 	FaultMissing     Fault = "missing"     // a vhost, database or exchange does not exist
 	FaultConflict    Fault = "conflict"    // something of this name exists and is of another kind
 	FaultBlocked     Fault = "blocked"     // the broker takes no messages now: an alarm of memory or disk
-	FaultFull        Fault = "full"        // the server's memory is used up
+	FaultFull        Fault = "full"        // the server's memory, or a queue, is used up
 	FaultReadOnly    Fault = "read_only"   // the server is a replica
 	FaultLoading     Fault = "loading"     // the server is starting
 	FaultOther       Fault = "other"
@@ -53,6 +54,8 @@ func FaultOf(err error) Fault {
 		return known.Fault
 	case errors.Is(err, errHeld):
 		return FaultHeld
+	case ofTLS(err):
+		return FaultTLS
 	case errors.Is(err, errHung), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return FaultTimeout
 	case errors.As(err, &dns), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
@@ -66,4 +69,14 @@ func FaultOf(err error) Fault {
 		return FaultLost
 	}
 	return FaultOther
+}
+
+// ofTLS reports whether certificates or protocol versions kept the two ends from talking. An alert is of an unexported type within the
+// network's own.
+func ofTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	var alert *net.OpError
+	return errors.As(err, &certificate) || errors.As(err, &plain) ||
+		errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error")
 }

@@ -24,13 +24,18 @@ type link struct {
 func dial(ctx context.Context, cfg *Config) (*link, error) {
 	l := &link{}
 	stop := func() bool { return true }
-	secure, err := tlsConfig(cfg)
+	u, err := amqp.ParseURI(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := tlsConfig(cfg, &u)
 	if err != nil {
 		return nil, err
 	}
 	properties := amqp.NewConnectionProperties()
 	properties.SetClientConnectionName(cfg.Name)
 	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{
+		SASL:            mechanisms(&u, properties),
 		Heartbeat:       heartbeat,
 		Properties:      properties,
 		TLSClientConfig: secure,
@@ -45,7 +50,9 @@ func dial(ctx context.Context, cfg *Config) (*link, error) {
 			return raw, nil
 		},
 	})
-	if err == nil {
+	if err != nil {
+		err = loginFault(err, secure != nil)
+	} else {
 		l.conn = conn
 		err = l.prepare(cfg)
 	}
@@ -76,10 +83,9 @@ func (l *link) prepare(cfg *Config) (err error) {
 }
 
 // tlsConfig is nil where the connection is not encrypted.
-func tlsConfig(cfg *Config) (*tls.Config, error) {
-	u, err := amqp.ParseURI(cfg.URL)
-	if err != nil || u.Scheme != "amqps" {
-		return nil, err
+func tlsConfig(cfg *Config, u *amqp.URI) (*tls.Config, error) {
+	if u.Scheme != "amqps" {
+		return nil, nil
 	}
 	return cfg.TLS.Config(u.Host)
 }

@@ -21,8 +21,8 @@ const (
 const goodbye = 250 * time.Millisecond
 
 var (
-	errGivenUp = errors.New("the connection was closed")
-	errNack    = errors.New("the broker did not take a message (basic.nack)")
+	errGivenUp = &bridge.SinkFault{Fault: bridge.FaultLost, Err: errors.New("the connection was closed")}
+	errNack    = &bridge.SinkFault{Fault: bridge.FaultFull, Err: errors.New("a queue did not take a message (basic.nack)")}
 )
 
 // session is one connection, from Connect to Close. A publisher takes frames from the queue, a confirmer answers them in the same
@@ -36,7 +36,7 @@ type session struct {
 	running sync.WaitGroup
 
 	mu    sync.Mutex
-	cause error // why the connection was given up
+	cause *bridge.SinkFault // why the connection was given up
 }
 
 // published is a frame on its way.
@@ -62,7 +62,7 @@ func start(sink *Sink, l *link) *session {
 func (s *session) fail(cause error) {
 	s.mu.Lock()
 	if s.cause == nil {
-		s.cause = cause
+		s.cause = known(cause)
 	}
 	s.mu.Unlock()
 	s.raw.Close()
@@ -101,7 +101,7 @@ func (s *session) watch(returns <-chan amqp.Return, blocked <-chan amqp.Blocking
 				continue
 			}
 			if b.Active {
-				s.fail(fmt.Errorf("the broker has blocked publishers: %s", b.Reason))
+				s.fail(&bridge.SinkFault{Fault: bridge.FaultBlocked, Err: fmt.Errorf("the broker has blocked publishers: %s", b.Reason)})
 			}
 		case _, ok := <-lost:
 			s.raw.Close()
@@ -144,7 +144,7 @@ func (s *session) outcome(p published, limit *time.Timer) error {
 		select {
 		case <-p.confirm.Done():
 		case <-limit.C:
-			s.fail(fmt.Errorf("no confirm for %v", s.sink.cfg.Timeout))
+			s.fail(&bridge.SinkFault{Fault: bridge.FaultTimeout, Err: fmt.Errorf("no confirm for %v", s.sink.cfg.Timeout)})
 			<-p.confirm.Done() // the client ends them all when its connection is closed
 		}
 	}
@@ -167,5 +167,5 @@ func (s *session) lost() error {
 	s.fail(amqp.ErrClosed)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fmt.Errorf("%w: %w", bridge.ErrNotConnected, s.cause)
+	return s.cause
 }

@@ -35,7 +35,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Sink, error)
 	return &Sink{cfg: cfg, unroutable: u}, nil
 }
 
-// Connect dials RabbitMQ, logs in, and declares the exchange.
+// Connect dials RabbitMQ, logs in, and declares the exchange. Its error is a [bridge.SinkFault].
 func (s *Sink) Connect(ctx context.Context) error {
 	if err := s.Close(); err != nil {
 		return err
@@ -44,7 +44,8 @@ func (s *Sink) Connect(ctx context.Context) error {
 	defer cancel()
 	l, err := dial(ctx, &s.cfg)
 	if err != nil {
-		return fmt.Errorf("connecting to rabbitmq: %w", err)
+		why := known(err)
+		return &bridge.SinkFault{Fault: why.Fault, Err: fmt.Errorf("connecting to rabbitmq: %w", why.Err)}
 	}
 	s.Set(start(s, l))
 	return nil

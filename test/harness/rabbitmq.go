@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -19,8 +20,19 @@ const rabbitmqBin = "/usr/lib/rabbitmq/bin/"
 
 // RabbitMQOptions are what a test may want of RabbitMQ.
 type RabbitMQOptions struct {
-	Config []string // further lines of rabbitmq.conf, as in "max_message_size = 65536"
+	Config []string       // further lines of rabbitmq.conf, as in "max_message_size = 65536"
+	TLS    *Certificates  // listens for amqps as well, and asks clients for a certificate
+	Users  []RabbitMQUser // beside guest, who may do everything in every virtual host
 }
+
+// RabbitMQUser is a user with the password [RabbitMQPassword] and what he may do in one virtual host, which is made for him; "" is none.
+type RabbitMQUser struct {
+	Name, VHost            string
+	Configure, Write, Read string // regular expressions of exchanges and queues
+}
+
+// RabbitMQPassword is that of the users a test adds.
+const RabbitMQPassword = "hunter2"
 
 // RabbitMQ is a RabbitMQ node of the test's own, with an epmd of its own.
 type RabbitMQ struct {
@@ -29,6 +41,7 @@ type RabbitMQ struct {
 	node string
 	env  []string
 	port int
+	tls  int // port for amqps, 0 is none
 }
 
 // StartRabbitMQ starts a node and returns when it takes connections. That takes seconds: share it between subtests.
@@ -37,7 +50,17 @@ func StartRabbitMQ(t testing.TB, o RabbitMQOptions) *RabbitMQ {
 	r := &RabbitMQ{dir: t.TempDir(), port: FreePort(t)}
 	r.node = fmt.Sprintf("edge-video-%d@localhost", r.port)
 	epmdPort := FreePort(t)
-	r.write(t, "rabbitmq.conf", strings.Join(append(rabbitmqConf(), o.Config...), "\n")+"\n", 0o600)
+	lines := append(rabbitmqConf(), o.Config...)
+	if c := o.TLS; c != nil {
+		r.tls = FreePort(t)
+		lines = append(lines, "listeners.ssl.1 = "+hostPort(r.tls), "ssl_options.cacertfile = "+c.CA, "ssl_options.certfile = "+c.Server,
+			"ssl_options.keyfile = "+c.ServerKey, "ssl_options.verify = verify_peer", "ssl_options.fail_if_no_peer_cert = true")
+	}
+	if len(o.Users) > 0 {
+		lines = append(lines, "load_definitions = "+filepath.Join(r.dir, "definitions.json"))
+		r.write(t, "definitions.json", definitions(t, o.Users), 0o600)
+	}
+	r.write(t, "rabbitmq.conf", strings.Join(lines, "\n")+"\n", 0o600)
 	r.write(t, "enabled_plugins", "[].\n", 0o600)
 	r.write(t, ".erlang.cookie", "edge-video-test", 0o400)
 	r.env = r.environment(epmdPort, FreePort(t))
@@ -87,6 +110,38 @@ func (r *RabbitMQ) environment(epmdPort, distPort int) []string {
 	}
 }
 
+// definitions are users and virtual hosts as the broker reads them when it starts, which costs nothing beside a command for each.
+func definitions(t testing.TB, users []RabbitMQUser) string {
+	t.Helper()
+	type object map[string]string
+	guest := func(vhost string) object {
+		return object{"user": "guest", "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"}
+	}
+	all := map[string][]object{
+		"users":       {{"name": "guest", "password": "guest", "tags": "administrator"}},
+		"vhosts":      {{"name": "/"}},
+		"permissions": {guest("/")},
+	}
+	seen := map[string]bool{"": true, "/": true}
+	for _, u := range users {
+		all["users"] = append(all["users"], object{"name": u.Name, "password": RabbitMQPassword, "tags": ""})
+		if !seen[u.VHost] {
+			seen[u.VHost] = true
+			all["vhosts"] = append(all["vhosts"], object{"name": u.VHost})
+			all["permissions"] = append(all["permissions"], guest(u.VHost))
+		}
+		if u.VHost != "" {
+			all["permissions"] = append(all["permissions"],
+				object{"user": u.Name, "vhost": u.VHost, "configure": u.Configure, "write": u.Write, "read": u.Read})
+		}
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // startEPMD runs Erlang's port mapper in the foreground, for otherwise the node starts one that outlives the test.
 func startEPMD(t testing.TB, dir string, port int) {
 	t.Helper()
@@ -106,6 +161,14 @@ func (r *RabbitMQ) URL() string { return r.URLAt(r.Addr()) }
 // URLAt is like URL with another address, such as a proxy's.
 func (r *RabbitMQ) URLAt(addr string) string {
 	return (&url.URL{Scheme: "amqp", User: url.UserPassword("guest", "guest"), Host: addr, Path: "/"}).String()
+}
+
+// TLSAddr is where it listens for AMQP over TLS.
+func (r *RabbitMQ) TLSAddr() string { return hostPort(r.tls) }
+
+// UserURL is the AMQP URL of a virtual host for a user of the options.
+func (r *RabbitMQ) UserURL(user, vhost string) string {
+	return fmt.Sprintf("amqp://%s:%s@%s/%s", user, RabbitMQPassword, r.Addr(), url.PathEscape(vhost))
 }
 
 // Dial connects to it. The connection is closed when the test ends.
