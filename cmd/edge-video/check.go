@@ -86,6 +86,9 @@ func writeCommands(b *bytes.Buffer, cfg *config.Config, ffmpeg camera.FFmpeg) {
 		args, stdin := camera.Args(cameraConfig(cfg, cam), ffmpeg)
 		fmt.Fprintf(b, "# camera %s\n%s", cam.ID, ffmpeg.Path)
 		for _, a := range args {
+			if strings.Contains(a, "://") {
+				a = config.URL(a).String()
+			}
 			b.WriteString(" " + shellQuote(a))
 		}
 		if stdin != "" {

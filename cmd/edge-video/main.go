@@ -27,6 +27,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
 	Kick    kickCommand    `cmd:"" help:"Have a camera that waits for its next try be tried now."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
+	Migrate migrateCommand `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -122,7 +122,7 @@ func (k *checker) cameraHost(path, scheme string, cam Camera) {
 }
 
 func (k *checker) cameraPassword(path string, cam Camera) {
-	k.plain(path+".url", cam.URL, "write username and password_file, or ${VAR}")
+	k.plain(path+".url", cam.URL, "write username and password_file, url_file, or ${VAR}")
 	if cam.Password == "" {
 		return
 	}

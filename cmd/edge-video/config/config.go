@@ -87,10 +87,11 @@ type Reading struct {
 	QueueBytes    Size          `yaml:"queue_bytes"`
 }
 
-// Camera is one camera with its own or inherited [Reading]. Password is filled in from PasswordFile where that is given.
+// Camera is one camera with its own or inherited [Reading]. URL and Password are filled in from their files where those are given.
 type Camera struct {
 	ID           string `yaml:"id"`
 	URL          URL    `yaml:"url"`
+	URLFile      string `yaml:"url_file,omitempty"`
 	Username     string `yaml:"username,omitempty"`
 	Password     Secret `yaml:"password,omitempty"`
 	PasswordFile string `yaml:"password_file,omitempty"`

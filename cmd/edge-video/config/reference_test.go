@@ -35,7 +35,7 @@ func TestReference_IsTheDefault(t *testing.T) {
 
 func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	dir := t.TempDir()
-	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "redis-url": "redis://h"} {
+	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "gate-url": "rtsp://h/x?token=t", "redis-url": "redis://h"} {
 		write(t, dir+"/"+file, text)
 	}
 	text := regexp.MustCompile(`(?m)^#([a-z]| {2})`).ReplaceAllString(readReference(t), "$1")
@@ -43,8 +43,8 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	if len(warnings) != 0 {
 		t.Errorf("got warnings %v, want none", warnings)
 	}
-	if len(got.Cameras) != 2 || len(got.Bridges) != 2 || len(got.NATS.Leaf.Remotes) != 1 {
-		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 2, 2 and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
+	if len(got.Cameras) != 3 || len(got.Bridges) != 2 || len(got.NATS.Leaf.Remotes) != 1 {
+		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 3, 2 and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
 	}
 	for _, c := range got.Cameras {
 		if d := cmp.Diff(c.Reading, config.Default().Capture.Reading); d != "" {

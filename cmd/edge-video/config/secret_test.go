@@ -157,3 +157,14 @@ func TestParse_SecretsComeFromFiles(t *testing.T) {
 		t.Errorf("got warnings %v, want none", warnings)
 	}
 }
+
+func TestParse_ACamerasAddressComesFromAFile(t *testing.T) {
+	file := write(t, filepath.Join(t.TempDir(), "url"), "rtsp://h/x?token=hunter2\n")
+	c, warnings := parse(t, "cameras: [{id: a, url_file: '${U}'}]\n"+sink, "U", file)
+	if got, want := c.Cameras[0].URL.Reveal(), "rtsp://h/x?token=hunter2"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if len(warnings) != 0 {
+		t.Errorf("got warnings %v, want none: the secret is not in the file", warnings)
+	}
+}
