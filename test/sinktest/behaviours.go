@@ -178,10 +178,10 @@ func contextEndsBlockedSend(t *testing.T, b Broker) {
 // frames it sent; the last one had no room.
 func fill(t *testing.T, s bridge.Sink, l *ledger) int {
 	t.Helper()
+	f := Frame("fill", 1, 8<<20) // which takes its time on a busy machine
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	n := 0
-	f := Frame("fill", 1, 8<<20)
 	started := time.Now()
 	for ctx.Err() == nil {
 		s.Send(ctx, f, l.done(n))
