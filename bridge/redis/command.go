@@ -14,6 +14,7 @@ type replies struct {
 	refused error // why nothing was sent
 	set     *redis.StatusCmd
 	add     *redis.StringCmd // nil without metadata
+	latest  *redis.Cmd       // nil unless the frame is a camera's newest
 }
 
 // err is nil when every command was done.
@@ -21,15 +22,21 @@ func (r *replies) err() error {
 	if r.refused != nil {
 		return r.refused
 	}
-	if err := classify(r.set.Err()); err != nil || r.add == nil {
+	if err := classify(r.set.Err()); err != nil {
 		return err
 	}
-	return classify(r.add.Err())
+	if r.add != nil && r.add.Err() != nil {
+		return classify(r.add.Err())
+	}
+	if r.latest != nil {
+		return classify(r.latest.Err())
+	}
+	return nil
 }
 
-// store adds one frame's commands to the pipeline. Commands of a pipeline are only kept, so neither the context nor an error
+// store adds one frame's commands to the pipeline; newest says that the frame is its camera's newest there. Commands of a pipeline are only kept, so neither the context nor an error
 // matters here.
-func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, r *replies) {
+func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, newest bool, r *replies) {
 	ctx := context.Background()
 	key := s.cfg.Key.Expand(f)
 	switch ttl := s.cfg.TTL; {
@@ -44,6 +51,10 @@ func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, r *replies) {
 	if s.cfg.Metadata.Stream != nil {
 		r.add = redis.NewStringCmd(ctx, s.entry(f, key)...)
 		_ = pipe.Process(ctx, r.add)
+	}
+	if newest {
+		r.latest = s.latest(f, s.cfg.TTL)
+		_ = pipe.Process(ctx, r.latest)
 	}
 }
 

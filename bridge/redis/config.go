@@ -17,6 +17,7 @@ type Config struct {
 	Key      *bridge.Template // under which a frame is stored
 	TTL      time.Duration    // how long a frame is kept; 0 is for ever
 	Timeout  time.Duration    // for connecting, and for the answer to one pipeline; 0 is 10 s
+	Latest   *bridge.Template // under which a camera's newest frame is, for as long as a frame; nil is none
 	Metadata Metadata
 	TLS      bridge.TLS // with rediss
 }

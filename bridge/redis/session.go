@@ -123,9 +123,13 @@ func (s *session) flush(items []bridge.Item) {
 	var got [batchFrames]replies
 	if s.lost == nil {
 		pipe := s.sticky.Pipeline()
+		var marked [batchFrames]bool
+		if s.cfg.Latest != nil {
+			marked = newest(items)
+		}
 		for i, it := range items {
 			if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
-				s.store(pipe, it.Frame, &got[i])
+				s.store(pipe, it.Frame, marked[i], &got[i])
 			}
 		}
 		// the error is each command's own as well

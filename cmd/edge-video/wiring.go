@@ -134,6 +134,11 @@ func newSink(b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (brid
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
 	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+	if r.Latest != "" {
+		if cfg.Latest, err = bridge.ParseTemplate(r.Latest, nil); err != nil {
+			return nil, fmt.Errorf("redis.latest: %w", err)
+		}
+	}
 	if r.Metadata.Stream != "" {
 		cfg.Metadata.MaxLen = int64(r.Metadata.MaxLen)
 		if cfg.Metadata.Stream, err = bridge.ParseTemplate(r.Metadata.Stream, nil); err != nil {

@@ -68,6 +68,9 @@ func (k *checker) redis(path string, r *Redis) {
 	k.tls(path+".tls", r.TLS, r.URL, "rediss")
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
 	k.above(path+".ttl", r.TTL, time.Second)
+	if r.Latest != "" {
+		k.latest(path+".latest", r.Latest)
+	}
 	if r.Metadata.Stream != "" {
 		k.template(path+".metadata.stream", r.Metadata.Stream, nil)
 	}
@@ -86,6 +89,19 @@ func (k *checker) redis(path string, r *Redis) {
 		k.fail(path+".key", "has none of {unixnano} {uuid} {seq}, so frames would overwrite each other", example)
 	case !unique && !t.Has("epoch"):
 		k.warn(path+".key", "has {seq} without {epoch}, so a restarted camera overwrites its earlier frames", "add {epoch}")
+	}
+}
+
+// latest checks the key of each camera's newest frame.
+func (k *checker) latest(path, text string) {
+	t := k.template(path, text, nil)
+	example := "write it as in latest:{camera}"
+	switch {
+	case t == nil:
+	case !t.Has("camera"):
+		k.fail(path, "has no {camera}, so cameras would overwrite each other's newest frame", example)
+	case t.Has("seq", "epoch", "unixnano", "uuid"):
+		k.fail(path, "is not the same for every frame of a camera", example)
 	}
 }
 

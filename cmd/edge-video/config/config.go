@@ -150,6 +150,7 @@ type Redis struct {
 	URLFile  string        `yaml:"url_file,omitempty"`
 	Key      string        `yaml:"key"`
 	TTL      time.Duration `yaml:"ttl"`
+	Latest   string        `yaml:"latest"` // key of a camera's newest frame; "" means none
 	Metadata Metadata      `yaml:"metadata"`
 	TLS      TLS           `yaml:"tls"`
 }

@@ -198,6 +198,9 @@ func refused() map[string][2]string {
 		"redis key same frames":   {cache("url: redis://h\nkey: 'x:{camera}'"), "f.yaml:6: bridges[0].redis.key: has none of {unixnano} {uuid} {seq}, so frames would overwrite each other"},
 		"redis key same cameras":  {cache("url: redis://h\nkey: 'x:{unixnano}'"), "f.yaml:6: bridges[0].redis.key: has no {camera}, so cameras would overwrite"},
 		"redis key format":        {cache("url: redis://h\nkey: '{camera}:{seq:5}'"), `f.yaml:6: bridges[0].redis.key: template "{camera}:{seq:5}": field {seq:5}: the format is like 05d`},
+		"redis latest camera":     {cache("url: redis://h\nlatest: newest"), "f.yaml:6: bridges[0].redis.latest: has no {camera}, so cameras would overwrite each other's newest frame"},
+		"redis latest frames":     {cache("url: redis://h\nlatest: 'x:{camera}:{seq}'"), "f.yaml:6: bridges[0].redis.latest: is not the same for every frame of a camera; write it as in latest:{camera}"},
+		"redis latest field":      {cache("url: redis://h\nlatest: '{cam}'"), `f.yaml:6: bridges[0].redis.latest: template "{cam}": unknown field {cam}`},
 		"redis metadata":          {cache("url: redis://h\nmetadata: {stream: '{x}'}"), `f.yaml:6: bridges[0].redis.metadata.stream: template "{x}": unknown field`},
 		"redis metadata length":   {cache("url: redis://h\nmetadata: {max_len: 0}"), "f.yaml:6: bridges[0].redis.metadata.max_len: 0 is not above 0"},
 

@@ -106,6 +106,7 @@ bridges:
       url_file: ` + url + `
       key: frames:{camera}:{unixnano}
       ttl: 5m
+      latest: ""
       metadata:
         stream: ""
         max_len: 10000

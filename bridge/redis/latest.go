@@ -1,0 +1,53 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
+)
+
+// latestMemory is how long the server remembers at least which frame was the newest of a camera.
+const latestMemory = 24 * time.Hour
+
+// setLatest stores a frame as a camera's newest unless a newer one was. Which one was is kept under a key beside, since the picture
+// does not say it; in braces that key has the cluster slot of the other.
+const setLatest = `
+local seen = redis.call('GET', KEYS[2])
+if seen and seen > ARGV[2] then return 0 end
+if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3]) end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
+return 1`
+
+// rank orders the frames of a camera as text.
+func rank(f *schema.Frame) string { return fmt.Sprintf("%020d.%020d", f.Epoch, f.Seq) }
+
+func older(a, b *schema.Frame) bool {
+	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq
+}
+
+// latest is the command that makes a frame its camera's newest.
+func (s *session) latest(f *schema.Frame, ttl time.Duration) *redis.Cmd {
+	key := s.cfg.Latest.Expand(f)
+	return redis.NewCmd(context.Background(), "eval", setLatest, 2, key, "{"+key+"}:newest",
+		f.Data, rank(f), ttl.Milliseconds(), max(ttl, latestMemory).Milliseconds())
+}
+
+// newest marks of each camera's frames in a pipeline the newest: the others would be overwritten at once.
+func newest(items []bridge.Item) (marked [batchFrames]bool) {
+	best := make(map[string]int, 8)
+	for i, it := range items {
+		camera := it.Frame.Site + "." + it.Frame.Camera
+		if b, ok := best[camera]; !ok || older(items[b].Frame, it.Frame) {
+			best[camera] = i
+		}
+	}
+	for _, i := range best {
+		marked[i] = true
+	}
+	return marked
+}
