@@ -18,6 +18,7 @@ import (
 // faultsHaveTheirNames goes through what an operator meets, against the broker itself.
 func faultsHaveTheirNames(t *testing.T, r *harness.RabbitMQ) {
 	ch := channel(t, r)
+	_ = ch.ExchangeDelete("open", false, false)
 	for exchange, kind := range map[string]string{"open": amqp.ExchangeTopic, "closed": amqp.ExchangeTopic, "fan": amqp.ExchangeFanout} {
 		if err := ch.ExchangeDeclare(exchange, kind, true, false, false, false, nil); err != nil {
 			t.Fatal(err)

@@ -36,6 +36,7 @@ func dial(ctx context.Context, cfg *Config) (*link, error) {
 	properties.SetClientConnectionName(cfg.Name)
 	conn, err := amqp.DialConfig(cfg.URL, amqp.Config{
 		SASL:            mechanisms(&u, properties),
+		Vhost:           cfg.VHost,
 		Heartbeat:       heartbeat,
 		Properties:      properties,
 		TLSClientConfig: secure,
@@ -68,13 +69,19 @@ func dial(ctx context.Context, cfg *Config) (*link, error) {
 	return l, nil
 }
 
-// prepare opens the channel and declares the exchange.
+// prepare opens the channel and sees to the exchanges.
 func (l *link) prepare(cfg *Config) (err error) {
 	if l.ch, err = l.conn.Channel(); err != nil {
 		return fmt.Errorf("opening a channel: %w", err)
 	}
-	if err := l.ch.ExchangeDeclare(cfg.Exchange, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
-		return fmt.Errorf("declaring topic exchange %q: %w", cfg.Exchange, err)
+	declare, doing := l.ch.ExchangeDeclare, "declaring"
+	if cfg.Passive {
+		declare, doing = l.ch.ExchangeDeclarePassive, "looking for"
+	}
+	for _, name := range cfg.exchanges() {
+		if err := declare(name, amqp.ExchangeTopic, true, false, false, false, nil); err != nil {
+			return fmt.Errorf("%s topic exchange %q: %w", doing, name, err)
+		}
 	}
 	if err := l.ch.Confirm(false); err != nil {
 		return fmt.Errorf("asking for confirms: %w", err)

@@ -1,7 +1,9 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -9,12 +11,17 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
+// headerCamera is the camera's id under the name that consumers of edge-video have always known.
+const headerCamera = "camera_id"
+
 // publisher writes frames to the channel, in order.
 type publisher struct {
 	*session
 	maxBody int64 // 0 is not known
 	stopped bool  // a frame was left out, so that none may follow
 	mode    uint8
+	// expiration is the broker's word for how long a queue keeps a message
+	expiration string
 
 	// of the message in hand: the client has written it out when Publish returns
 	headers amqp.Table
@@ -25,6 +32,9 @@ func newPublisher(s *session, maxBody int64) *publisher {
 	p := &publisher{session: s, maxBody: maxBody, mode: amqp.Transient, headers: make(amqp.Table, 16)}
 	if s.sink.cfg.Persistent {
 		p.mode = amqp.Persistent
+	}
+	if e := s.sink.cfg.Expiration; e > 0 {
+		p.expiration = strconv.FormatInt(e.Milliseconds(), 10)
 	}
 	return p
 }
@@ -62,15 +72,18 @@ func (p *publisher) publish(it bridge.Item, add func(name, value string)) publis
 		return published{Item: it}
 	}
 	f := it.Frame
-	key := p.sink.cfg.RoutingKey.Expand(f)
+	to := p.sink.cfg.route(f)
+	key := to.RoutingKey.Expand(f)
 	if it.Err = p.refuse(f, key); it.Err != nil {
 		return published{Item: it}
 	}
 	clear(p.headers)
+	p.headers[headerCamera] = f.Camera
 	f.EachHeader(add)
 	// mandatory: a frame that no queue takes comes back before its confirm
-	confirm, err := p.ch.PublishWithDeferredConfirm(p.sink.cfg.Exchange, key, true, false, amqp.Publishing{
-		Headers: p.headers, ContentType: f.ContentType, DeliveryMode: p.mode, MessageId: p.id, Timestamp: f.Captured, Body: f.Data,
+	confirm, err := p.ch.PublishWithDeferredConfirm(to.Exchange, key, true, false, amqp.Publishing{
+		Headers: p.headers, ContentType: cmp.Or(p.sink.cfg.ContentType, f.ContentType), DeliveryMode: p.mode, MessageId: p.id,
+		Timestamp: f.Captured, Expiration: p.expiration, Body: f.Data,
 	})
 	if err != nil {
 		// the end of the connection is told elsewhere, with its reason

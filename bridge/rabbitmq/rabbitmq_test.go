@@ -32,18 +32,20 @@ func TestSink(t *testing.T) {
 		},
 	})
 	for name, test := range map[string]func(*testing.T, *harness.RabbitMQ){
-		"MessageIsTheFrame":             messageIsTheFrame,
-		"UnroutableIsCounted":           unroutableIsCounted,
-		"NackIsNotConnected":            nackIsNotConnected,
-		"TooLargeIsRejected":            tooLargeIsRejected,
-		"LongRoutingKeyIsRejected":      longRoutingKeyIsRejected,
-		"BlockedBrokerIsNotConnected":   blockedBroker,
-		"ForeignExchangeFailsConnect":   foreignExchange,
-		"ConnectionHasItsName":          connectionName,
-		"ExchangeDeletedIsNotConnected": exchangeDeleted,
-		"FaultsHaveTheirNames":          faultsHaveTheirNames,
-		"HungBrokerIsATimeout":          hungBrokerIsATimeout,
-		"PermissionTakenAwayIsNamed":    permissionTakenAway,
+		"MessageIsTheFrame":              messageIsTheFrame,
+		"UnroutableIsCounted":            unroutableIsCounted,
+		"NackIsNotConnected":             nackIsNotConnected,
+		"TooLargeIsRejected":             tooLargeIsRejected,
+		"LongRoutingKeyIsRejected":       longRoutingKeyIsRejected,
+		"BlockedBrokerIsNotConnected":    blockedBroker,
+		"ForeignExchangeFailsConnect":    foreignExchange,
+		"ConnectionHasItsName":           connectionName,
+		"ExchangeDeletedIsNotConnected":  exchangeDeleted,
+		"CamerasHaveTheirOwnRoutes":      camerasHaveTheirOwnRoutes,
+		"DeclaresNothingWithoutTheRight": declaresNothingWithoutTheRight,
+		"FaultsHaveTheirNames":           faultsHaveTheirNames,
+		"HungBrokerIsATimeout":           hungBrokerIsATimeout,
+		"PermissionTakenAwayIsNamed":     permissionTakenAway,
 		"CertificatesAreAskedFor": func(t *testing.T, r *harness.RabbitMQ) {
 			certificatesAreAskedFor(t, r, certificates)
 		},
@@ -78,7 +80,7 @@ func messageIsTheFrame(t *testing.T, r *harness.RabbitMQ) {
 
 func checkMessage(t *testing.T, d *amqp.Delivery, f *schema.Frame, persistent bool) {
 	t.Helper()
-	headers := amqp.Table{}
+	headers := amqp.Table{"camera_id": f.Camera}
 	for name, values := range f.Header() {
 		headers[name] = values[0]
 	}
@@ -231,6 +233,8 @@ func TestNew_NamesTheFaultAndNoSecret(t *testing.T) {
 		"slash":         {URL: "amqp://guest:12/hunter2@localhost", Exchange: "e", RoutingKey: key},
 		"heartbeat":     {URL: "amqp://guest:hunter2@localhost?heartbeat=often", Exchange: "e", RoutingKey: key},
 		"empty url":     {Exchange: "e", RoutingKey: key},
+		"own route":     {URL: "amqp://localhost", Exchange: "e", RoutingKey: key, Own: map[string]rabbitmq.Route{"a.b": {Exchange: "x"}}},
+		"expiration":    {URL: "amqp://localhost", Exchange: "e", RoutingKey: key, Expiration: time.Microsecond},
 	} {
 		_, err := rabbitmq.New(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err == nil || strings.Contains(err.Error(), "hunter2") {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -109,7 +111,7 @@ func splitCredentials(cam config.Camera) (address, username, password string) {
 // newWorker makes the worker of a bridge with its sink.
 func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": b.Name}, reg)
-	sink, err := newSink(b, log.With("bridge", b.Name), reg)
+	sink, err := newSink(c.Site, b, log.With("bridge", b.Name), reg)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
@@ -119,31 +121,55 @@ func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logg
 	}, sink, s.Connect, log, reg), nil
 }
 
-func newSink(b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
+func newSink(site string, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
 	if r := b.RabbitMQ; r != nil {
-		key, err := bridge.ParseTemplate(r.RoutingKey, r.Constants())
+		cfg, err := rabbitmqConfig(site, b)
 		if err != nil {
-			return nil, fmt.Errorf("rabbitmq.routing_key: %w", err)
+			return nil, err
 		}
-		return rabbitmq.New(rabbitmq.Config{URL: r.URL.Reveal(), Exchange: r.Exchange, RoutingKey: key, Persistent: r.Persistent,
-			Timeout: b.Timeout, Name: "edge-video bridge " + b.Name, TLS: bridge.TLS(r.TLS)}, log, reg)
+		return rabbitmq.New(cfg, log, reg)
 	}
 	r := b.Redis
-	key, err := bridge.ParseTemplate(r.Key, nil)
+	key, err := bridge.ParseTemplate(r.Key, r.Constants())
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
 	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.Latest != "" {
-		if cfg.Latest, err = bridge.ParseTemplate(r.Latest, nil); err != nil {
+		if cfg.Latest, err = bridge.ParseTemplate(r.Latest, r.Constants()); err != nil {
 			return nil, fmt.Errorf("redis.latest: %w", err)
 		}
 	}
 	if r.Metadata.Stream != "" {
 		cfg.Metadata.MaxLen = int64(r.Metadata.MaxLen)
-		if cfg.Metadata.Stream, err = bridge.ParseTemplate(r.Metadata.Stream, nil); err != nil {
+		if cfg.Metadata.Stream, err = bridge.ParseTemplate(r.Metadata.Stream, r.Constants()); err != nil {
 			return nil, fmt.Errorf("redis.metadata.stream: %w", err)
 		}
 	}
 	return redis.New(cfg, log, reg)
+}
+
+// rabbitmqConfig is what the sink of a bridge of the given site needs to know.
+func rabbitmqConfig(site string, b config.Bridge) (rabbitmq.Config, error) {
+	r := b.RabbitMQ
+	out := rabbitmq.Config{URL: r.URL.Reveal(), VHost: r.VHost, Exchange: r.Exchange, Own: map[string]rabbitmq.Route{}, Passive: !r.Declare,
+		Persistent: r.Persistent, ContentType: r.ContentType, Expiration: r.Expiration, Timeout: b.Timeout,
+		Name: "edge-video bridge " + b.Name, TLS: bridge.TLS(r.TLS)}
+	var err error
+	if out.RoutingKey, err = bridge.ParseTemplate(r.RoutingKey, r.Constants()); err != nil {
+		return out, fmt.Errorf("rabbitmq.routing_key: %w", err)
+	}
+	for _, o := range r.Overrides {
+		own := rabbitmq.Route{Exchange: cmp.Or(o.Exchange, r.Exchange), RoutingKey: out.RoutingKey}
+		if o.RoutingKey != "" {
+			if own.RoutingKey, err = bridge.ParseTemplate(o.RoutingKey, r.Constants()); err != nil {
+				return out, fmt.Errorf("rabbitmq.overrides of camera %s: %w", o.Camera, err)
+			}
+		}
+		if !strings.Contains(o.Camera, ".") {
+			o.Camera = site + "." + o.Camera
+		}
+		out.Own[o.Camera] = own
+	}
+	return out, nil
 }

@@ -87,6 +87,21 @@ func (k *checker) patterns(path string, patterns []string) {
 	}
 }
 
+// camera checks the name of one camera, and returns it as <site>.<id>.
+func (k *checker) camera(path, name string) string {
+	site, id, ok := strings.Cut(name, ".")
+	if !ok {
+		site, id = k.c.Site, name
+	}
+	switch {
+	case !schema.ValidSite(site) || !schema.ValidName(id):
+		k.fail(path, fmt.Sprintf("%q is not a camera", name), "write a camera's id, or <site>.<id>")
+	case !ok && !k.known(id):
+		k.fail(path, fmt.Sprintf("no camera has the id %q", id), k.similar(id))
+	}
+	return site + "." + id
+}
+
 func (k *checker) known(id string) bool {
 	return slices.ContainsFunc(k.c.Cameras, func(c Camera) bool { return c.ID == id })
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -11,45 +10,12 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// maxShortString is the longest exchange name or routing key that AMQP can carry.
-const maxShortString = 255
-
-func (k *checker) rabbitmq(path string, r *RabbitMQ) {
-	k.network(path+".url", r.URL, "amqp", "amqps")
-	k.tls(path+".tls", r.TLS, r.URL, "amqps")
-	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
-	switch {
-	case r.Exchange == "":
-		k.fail(path+".exchange", "is empty", "name the topic exchange, as in cameras")
-	case len(r.Exchange) > maxShortString:
-		k.fail(path+".exchange", fmt.Sprintf("is %d bytes long", len(r.Exchange)), "use at most 255")
-	case strings.HasPrefix(r.Exchange, "amq."):
-		k.fail(path+".exchange", fmt.Sprintf("%q is a name that the broker keeps for itself", r.Exchange), `do not begin with "amq."`)
-	}
-	t := k.template(path+".routing_key", r.RoutingKey, r.Constants())
-	if t == nil {
-		return
-	}
-	if n := len(t.Expand(longestFrame())); n > maxShortString {
-		k.fail(path+".routing_key", fmt.Sprintf("can become %d bytes long", n), "shorten it; AMQP takes at most 255")
-	}
-}
-
-// String is the broker's address without its secrets.
-func (r *RabbitMQ) String() string { return r.URL.String() }
-
 // String is the server's address without its secrets.
 func (r *Redis) String() string { return r.URL.String() }
 
-// Constants are the fields of RoutingKey that are the same for all frames: vhost, from the URL.
-func (r *RabbitMQ) Constants() map[string]string {
-	vhost := "/"
-	if u, ok := r.URL.parse(); ok && len(u.EscapedPath()) > 1 {
-		if name, err := url.PathUnescape(u.EscapedPath()[1:]); err == nil {
-			vhost = name
-		}
-	}
-	return map[string]string{"vhost": vhost}
+// Constants are the fields of Key that are the same for all frames.
+func (r *Redis) Constants() map[string]string {
+	return map[string]string{"vhost": r.VHost, "prefix": r.Prefix}
 }
 
 // longestFrame has names and numbers as long as they can be.
@@ -69,17 +35,22 @@ func (k *checker) redis(path string, r *Redis) {
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
 	k.above(path+".ttl", r.TTL, time.Second)
 	if r.Latest != "" {
-		k.latest(path+".latest", r.Latest)
+		k.latest(path+".latest", r.Latest, r.Constants())
 	}
 	if r.Metadata.Stream != "" {
-		k.template(path+".metadata.stream", r.Metadata.Stream, nil)
+		k.template(path+".metadata.stream", r.Metadata.Stream, r.Constants())
 	}
 	if r.Metadata.MaxLen < 1 {
 		k.fail(path+".metadata.max_len", fmt.Sprintf("%d is not above 0", r.Metadata.MaxLen), "write 10000")
 	}
-	t := k.template(path+".key", r.Key, nil)
+	t := k.template(path+".key", r.Key, r.Constants())
 	if t == nil {
 		return
+	}
+	for _, name := range []string{"vhost", "prefix"} {
+		if t.Has(name) && r.Constants()[name] == "" {
+			k.fail(path+"."+name, "is empty, and key wants it", "give it, or take {"+name+"} out of key")
+		}
 	}
 	example := "write it as in frames:{camera}:{unixnano}"
 	switch unique := t.Has("unixnano", "uuid"); {
@@ -93,8 +64,8 @@ func (k *checker) redis(path string, r *Redis) {
 }
 
 // latest checks the key of each camera's newest frame.
-func (k *checker) latest(path, text string) {
-	t := k.template(path, text, nil)
+func (k *checker) latest(path, text string, constants map[string]string) {
+	t := k.template(path, text, constants)
 	example := "write it as in latest:{camera}"
 	switch {
 	case t == nil:

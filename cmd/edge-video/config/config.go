@@ -128,12 +128,25 @@ type Breaker struct {
 
 // RabbitMQ is a sink. URL is filled in from URLFile where that is given.
 type RabbitMQ struct {
-	URL        URL    `yaml:"url"`
-	URLFile    string `yaml:"url_file,omitempty"`
+	URL         URL           `yaml:"url"`
+	URLFile     string        `yaml:"url_file,omitempty"`
+	VHost       string        `yaml:"vhost"` // "" is the URL's
+	Exchange    string        `yaml:"exchange"`
+	RoutingKey  string        `yaml:"routing_key"`
+	Prefix      string        `yaml:"prefix"` // {prefix} of routing keys
+	Overrides   []Override    `yaml:"overrides"`
+	Declare     bool          `yaml:"declare"` // exchanges; else they must be there
+	Persistent  bool          `yaml:"persistent"`
+	ContentType string        `yaml:"content_type"` // "" is the body's own
+	Expiration  time.Duration `yaml:"expiration"`   // 0 is never
+	TLS         TLS           `yaml:"tls"`
+}
+
+// Override is where the frames of one camera go instead. What is "" is as for the others.
+type Override struct {
+	Camera     string `yaml:"camera"` // its id, or <site>.<id>
 	Exchange   string `yaml:"exchange"`
 	RoutingKey string `yaml:"routing_key"`
-	Persistent bool   `yaml:"persistent"`
-	TLS        TLS    `yaml:"tls"`
 }
 
 // TLS is what both ends of a sink's encrypted connection prove themselves with: paths of PEM files.
@@ -149,6 +162,8 @@ type Redis struct {
 	URL      URL           `yaml:"url"`
 	URLFile  string        `yaml:"url_file,omitempty"`
 	Key      string        `yaml:"key"`
+	VHost    string        `yaml:"vhost"`  // {vhost} of Key
+	Prefix   string        `yaml:"prefix"` // {prefix} of Key
 	TTL      time.Duration `yaml:"ttl"`
 	Latest   string        `yaml:"latest"` // key of a camera's newest frame; "" means none
 	Metadata Metadata      `yaml:"metadata"`

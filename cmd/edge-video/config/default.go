@@ -64,7 +64,7 @@ func DefaultBridge() Bridge {
 
 // DefaultRabbitMQ is a RabbitMQ sink of which only the URL is missing.
 func DefaultRabbitMQ() RabbitMQ {
-	return RabbitMQ{Exchange: "cameras", RoutingKey: "camera.{camera}", Persistent: true}
+	return RabbitMQ{Exchange: "cameras", RoutingKey: "camera.{camera}", Overrides: []Override{}, Declare: true, Persistent: true}
 }
 
 // DefaultRedis is a Redis sink of which only the URL is missing.

@@ -121,7 +121,8 @@ func TestLoad_SampleGivesEveryKey(t *testing.T) {
 	breaker := config.Breaker{Failures: 5, Open: 2 * time.Second, MaxOpen: time.Minute}
 	want.Bridges = []config.Bridge{{
 		Name: "broker", Cameras: []string{"*"}, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
-		RabbitMQ: &config.RabbitMQ{URL: "amqp://u:p@broker/cam", Exchange: "cameras", RoutingKey: "camera.{camera}", Persistent: true},
+		RabbitMQ: &config.RabbitMQ{URL: "amqp://u:p@broker/cam", Exchange: "cameras", RoutingKey: "camera.{camera}", Overrides: []config.Override{},
+			Declare: true, Persistent: true},
 	}, {
 		Name: "cache", Cameras: []string{"*"}, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
 		Redis: &config.Redis{URL: "redis://cache:6379/1", Key: "frames:{camera}:{unixnano}", TTL: 5 * time.Minute,

@@ -43,15 +43,15 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	if len(warnings) != 0 {
 		t.Errorf("got warnings %v, want none", warnings)
 	}
-	if len(got.Cameras) != 3 || len(got.Bridges) != 2 || len(got.NATS.Leaf.Remotes) != 1 {
-		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 3, 2 and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
+	if len(got.Cameras) != 3 || len(got.Bridges) < 2 || len(got.NATS.Leaf.Remotes) != 1 {
+		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 3, 2 or more and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
 	}
 	for _, c := range got.Cameras {
 		if d := cmp.Diff(c.Reading, config.Default().Capture.Reading); d != "" {
 			t.Errorf("camera %s, -example +default:\n%s", c.ID, d)
 		}
 	}
-	for _, b := range got.Bridges {
+	for _, b := range got.Bridges[:2] { // the others are examples of what to set
 		want := config.DefaultBridge()
 		want.Name = b.Name
 		if b.RabbitMQ != nil {

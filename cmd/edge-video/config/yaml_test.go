@@ -105,6 +105,8 @@ bridges:
     redis:
       url_file: ` + url + `
       key: frames:{camera}:{unixnano}
+      vhost: ""
+      prefix: ""
       ttl: 5m
       latest: ""
       metadata:
