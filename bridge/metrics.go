@@ -9,6 +9,7 @@ import (
 // metrics are one bridge's.
 type metrics struct {
 	delivered, rejected prometheus.Counter
+	redelivered         prometheus.Counter
 	pending, state      prometheus.Gauge
 	latency             prometheus.Histogram
 	faults              *prometheus.CounterVec // by reason, a Fault
@@ -20,6 +21,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Frames that the sink has confirmed."}),
 		rejected: prometheus.NewCounter(prometheus.CounterOpts{Name: "edge_video_bridge_rejected_total",
 			Help: "Frames that the sink refused for good, kept in DEAD."}),
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "edge_video_bridge_redelivered_total",
+			Help: "Frames that the sink has confirmed again, by request."}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_bridge_pending_frames",
 			Help: "Frames in the stream that the sink has not confirmed."}),
 		state: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_bridge_breaker_state",
@@ -31,6 +34,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Connections of the sink, and tries to make one, that ended in a fault."}, []string{"reason"}),
 	}
 	reg.MustRegister(m.delivered, m.rejected, m.pending, m.state, m.latency, m.faults)
+	reg.MustRegister(m.redelivered)
 	return m
 }
 

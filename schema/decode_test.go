@@ -149,3 +149,26 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestDecodeDead_MakesTheIdentityAgain reads a frame as a bridge keeps it, without the headers that are NATS' own.
+func TestDecodeDead_MakesTheIdentityAgain(t *testing.T) {
+	for name, f := range frames() {
+		h := f.Header()
+		delete(h, schema.HeaderMsgID)
+		h[schema.HeaderReject] = []string{"too square"}
+		got, err := schema.DecodeDead(schema.DeadSubject("porto", "broker", f.Site, f.Camera), h, f.Data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if d := cmp.Diff(got, f); d != "" {
+			t.Errorf("%s: got (-), want (+):\n%s", name, d)
+		}
+		if _, there := h[schema.HeaderMsgID]; there {
+			t.Error("the caller's headers were changed")
+		}
+	}
+	for subject, h := range map[string]map[string][]string{"dead.porto.broker.lisbon": header(), "dead.porto.broker.unknown.unknown": {}, "frames.lisbon.a": header()} {
+		if _, err := schema.DecodeDead(subject, h, []byte("picture")); !errors.Is(err, schema.ErrFrame) {
+			t.Errorf("%s: %v, want %v", subject, err, schema.ErrFrame)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +100,22 @@ func Decode(subject string, header map[string][]string, body []byte) (*Frame, er
 		return nil, fmt.Errorf("%w: header %s is %q where subject, epoch and seq make %q", ErrFrame, HeaderMsgID, printable(id), f.ID())
 	}
 	return f, nil
+}
+
+// DecodeDead reads a frame that a bridge keeps in [StreamDead]. Its identity, which the stream does not hold so that several bridges may
+// keep the same frame, is made again from the rest. Errors are those of [Decode]: what a bridge keeps need not be a frame.
+func DecodeDead(subject string, header map[string][]string, body []byte) (*Frame, error) {
+	site, camera, err := ParseDeadSubject(subject)
+	if err != nil {
+		return nil, err
+	}
+	d := decoder{header: header}
+	f := Frame{Site: site, Camera: camera, Epoch: d.integer(HeaderEpoch), Seq: uint64(max(0, d.integer(HeaderSeq)))}
+	whole := maps.Clone(header)
+	if d.err == nil {
+		whole[HeaderMsgID] = []string{f.ID()}
+	}
+	return Decode(f.Subject(), whole, body)
 }
 
 // decoder reads headers one by one and keeps the first error.

@@ -47,8 +47,20 @@ func DeadSubject(bridgeSite, bridge, frameSite, camera string) string {
 	return "dead." + bridgeSite + "." + bridge + "." + frameSite + "." + camera
 }
 
+// ParseDeadSubject is the inverse of [DeadSubject] as far as the frame goes. Its errors wrap [ErrFrame].
+func ParseDeadSubject(subject string) (frameSite, camera string, err error) {
+	t := strings.Split(subject, ".")
+	if len(t) != 5 || t[0] != "dead" || !ValidSite(t[3]) || !ValidName(t[4]) {
+		return "", "", fmt.Errorf("%w: subject %q is not dead.<site>.<bridge>.<frame's site>.<camera>", ErrFrame, printable(subject))
+	}
+	return t[3], t[4], nil
+}
+
 // KickSubject is where a node is asked to try a camera again now; the answer is JSON.
 func KickSubject(site, camera string) string { return "camera.kick." + site + "." + camera }
 
 // ReloadSubject is where a node is asked to read its configuration file again; the answer lists the changes, one a line.
 func ReloadSubject(site, node string) string { return "node.reload." + site + "." + node }
+
+// RedeliverSubject is where whoever runs a bridge is asked to bring frames to its sink again; requests and answers are JSON.
+func RedeliverSubject(site, bridge string) string { return "bridge.redeliver." + site + "." + bridge }

@@ -28,11 +28,12 @@ type bridges struct {
 
 // running is one bridge.
 type running struct {
-	config config.Bridge
-	worker *bridge.Worker
-	reg    *prometheus.Registry
-	cancel context.CancelFunc // nil until it runs
-	ended  chan struct{}
+	config  config.Bridge
+	worker  *bridge.Worker
+	errands *errands
+	reg     *prometheus.Registry
+	cancel  context.CancelFunc // nil until it runs
+	ended   chan struct{}
 }
 
 func newBridges(s *node.Server, log *slog.Logger) *bridges {
@@ -56,6 +57,8 @@ func (b *bridges) prepare(c *config.Config) ([]*running, error) {
 		if r.worker, err = newWorker(c, wanted, b.server, b.log, r.reg); err != nil {
 			return nil, err
 		}
+		log := b.log.With("bridge", wanted.Name, "redelivery", true)
+		r.errands = newErrands(c.Node, r.worker, func() (bridge.Sink, error) { return newSink(wanted, log, prometheus.NewRegistry()) })
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(x, y *running) int { return strings.Compare(x.config.Name, y.config.Name) })
@@ -104,12 +107,30 @@ func (b *bridges) apply(ctx context.Context, g *errgroup.Group, next []*running)
 		g.Go(func() error {
 			defer close(r.ended)
 			defer r.cancel()
-			return r.worker.Run(own)
+			return r.run(own)
 		})
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.works = next
+}
+
+// run runs the bridge until ctx ends.
+func (r *running) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.worker.Run(ctx) })
+	g.Go(func() error { return r.errands.run(ctx) })
+	return g.Wait()
+}
+
+// named is the bridge of that name, nil where there is none.
+func (b *bridges) named(name string) *running {
+	for _, r := range b.list() {
+		if r.config.Name == name {
+			return r
+		}
+	}
+	return nil
 }
 
 // list are the bridges that run now. The slice does not change any more.

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/schema"
 )
 
 // clientTimeout bounds how long a command waits for a node to answer.
@@ -50,6 +51,23 @@ func (c *client) connect() (nc *nats.Conn, site string, err error) {
 	}
 	if nc, err = nats.Connect(address, options...); err != nil {
 		return nil, "", fmt.Errorf("reaching the node at %s: %w; is it running?", config.URL(address), err)
+	}
+	return nc, site, nil
+}
+
+// reach connects to the site of a bridge, whose name is checked. The caller closes the connection.
+func (c *client) reach(ctx context.Context, name string) (nc *nats.Conn, site string, err error) {
+	if !schema.ValidName(name) {
+		return nil, "", fmt.Errorf("%q is no bridge's name; use 1 to 64 of A-Z a-z 0-9 _ -", name)
+	}
+	if nc, site, err = c.connect(); err != nil || site != "" {
+		return nc, site, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	defer cancel()
+	if site, err = siteOf(ctx, nc); err != nil {
+		nc.Close()
+		return nil, "", err
 	}
 	return nc, site, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,10 +43,12 @@ func (a *app) runControl(ctx context.Context, ready func()) error {
 	}
 	kick := func(r micro.Request) { a.control.kick(r) }
 	reload := func(r micro.Request) { a.control.reload(ctx, r) }
+	redeliver := func(r micro.Request) { a.control.redeliver(r) }
 	for _, e := range []struct {
 		name, subject string
 		handler       micro.HandlerFunc
-	}{{"kick", schema.KickSubject(c.Site, "*"), kick}, {"reload", schema.ReloadSubject(c.Site, c.Node), reload}} {
+	}{{"kick", schema.KickSubject(c.Site, "*"), kick}, {"reload", schema.ReloadSubject(c.Site, c.Node), reload},
+		{"redeliver", schema.RedeliverSubject(c.Site, "*"), redeliver}} {
 		if err := service.AddEndpoint(e.name, e.handler, micro.WithEndpointSubject(e.subject)); err != nil {
 			return fmt.Errorf("offering %s: %w", e.subject, err)
 		}
@@ -67,7 +70,7 @@ type kicked struct {
 
 // kick has a camera tried again now. Of several nodes of a site only the one that reads the camera answers.
 func (c *control) kick(r micro.Request) {
-	id := r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+	id := lastToken(r.Subject())
 	state := c.app.fleet.Cameras()[id].State
 	waited, err := c.app.fleet.Kick(id)
 	switch {
@@ -77,6 +80,34 @@ func (c *control) kick(r micro.Request) {
 		c.refuse(r, "404", err)
 	}
 }
+
+// redeliver has a bridge bring frames to its sink again. Only who has the bridge, and is the one asked, answers.
+func (c *control) redeliver(r micro.Request) {
+	b := c.app.bridges.named(lastToken(r.Subject()))
+	if b == nil {
+		return
+	}
+	var request errandRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		c.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
+		return
+	}
+	if request.Worker != "" && request.Worker != b.errands.id {
+		return
+	}
+	answer, err := b.errands.ask(&request)
+	switch {
+	case errors.Is(err, errBusy):
+		c.refuse(r, "409", err)
+	case err != nil:
+		c.refuse(r, "400", err)
+	default:
+		c.answer(r, answer)
+	}
+}
+
+// lastToken is the camera or bridge that a request is about.
+func lastToken(subject string) string { return subject[strings.LastIndexByte(subject, '.')+1:] }
 
 // reload puts the configuration file in force.
 func (c *control) reload(ctx context.Context, r micro.Request) {

@@ -26,6 +26,8 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Run a node as its configuration says."`
 	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
 	Kick    kickCommand    `cmd:"" help:"Have a camera that waits for its next try be tried now."`
+	Replay  replayCommand  `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
+	Requeue requeueCommand `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
 	Migrate migrateCommand `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -53,7 +55,8 @@ func run(ctx context.Context, hangup hangups, args []string, c console) int {
 	exited := -1
 	parser, err := kong.New(&commands{}, kong.Name("edge-video"), kong.Writers(c.out, c.err),
 		kong.Description("Captures IP cameras into an embedded NATS JetStream, and republishes every frame to RabbitMQ and Redis."),
-		kong.Exit(func(code int) { exited = code }), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c, hangup))
+		kong.Exit(func(code int) { exited = code }), kong.WithHyphenPrefixedParameters(true), // --from -2h
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c, hangup))
 	if err != nil {
 		fmt.Fprintln(c.err, "edge-video:", err)
 		return exitFailed
