@@ -15,16 +15,17 @@ const module = "github.com/edge-video/edge-video/"
 // layers are the packages of the product and what they may import of one another: only what stands in a lower layer, and node and
 // bridge never each other.
 var layers = map[string]int{
-	"schema":                 0,
-	"schema/journal":         1,
-	"node/camera":            2,
-	"bridge":                 2,
-	"node":                   3,
-	"bridge/rabbitmq":        3,
-	"bridge/redis":           3,
-	"cmd/edge-video/config":  4,
-	"cmd/edge-video/migrate": 5,
-	"cmd/edge-video":         6,
+	"schema":                      0,
+	"schema/journal":              1,
+	"node/camera":                 2,
+	"bridge":                      2,
+	"node":                        3,
+	"bridge/rabbitmq":             3,
+	"bridge/redis":                3,
+	"cmd/edge-video/config":       4,
+	"cmd/edge-video/migrate":      5,
+	"cmd/edge-video/registration": 5,
+	"cmd/edge-video":              6,
 }
 
 type pkg struct {

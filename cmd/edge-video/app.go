@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/cmd/edge-video/registration"
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
 )
@@ -31,6 +32,7 @@ type app struct {
 	server     *node.Server
 	fleet      *node.Fleet
 	bridges    *bridges
+	registrar  *registration.Registrar
 	first      []*running   // bridges to begin with
 	http       net.Listener // nil where there is none
 	control    *control     // set by runControl
@@ -60,6 +62,7 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	if a.first, err = a.bridges.prepare(c); err != nil {
 		return nil, err
 	}
+	a.registrar = a.newRegistrar(c)
 	if c.HTTP.Listen != "" {
 		if a.http, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
 			return nil, fmt.Errorf("http.listen: %w; stop what listens there or give another address", err)
@@ -123,7 +126,10 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 		work.Go(func() error { return a.fleet.Run(working) })
 		work.Go(func() error { return a.bridges.run(working, a.first) })
 		work.Go(func() error {
-			return a.runControl(working, func() { work.Go(func() error { return a.reloadOn(working, hangup) }) })
+			return a.runControl(working, func() {
+				work.Go(func() error { return a.reloadOn(working, hangup) })
+				work.Go(func() error { return a.registrar.Run(working) })
+			})
 		})
 	case <-working.Done():
 	}

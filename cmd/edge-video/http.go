@@ -102,6 +102,9 @@ func (a *app) readiness() readiness {
 			r.Degraded = append(r.Degraded, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
 		}
 	}
+	if err := a.registrar.Err(); err != nil {
+		r.Degraded = append(r.Degraded, err.Error())
+	}
 	r.Ready = len(r.Reasons) == 0
 	return r
 }

@@ -73,6 +73,7 @@ func (a *app) apply(ctx context.Context) ([]config.Change, error) {
 		return nil, err
 	}
 	a.bridges.update(ctx, works)
+	a.registrar.Update(registrationConfig(next))
 	a.config.Store(next)
 	return changes, nil
 }

@@ -26,6 +26,7 @@ func (k *checker) run() {
 	}
 	k.cameras()
 	k.bridges()
+	k.registration()
 	k.unusedCapture()
 	k.oneOf("log.level", k.c.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", k.c.Log.Format, "tint", "json")

@@ -6,17 +6,18 @@ import "time"
 
 // Config is a whole configuration. [Default] and [Parse] make it; every default is filled in.
 type Config struct {
-	Site    string   `yaml:"site"`
-	Node    string   `yaml:"node"`
-	DataDir string   `yaml:"data_dir"`
-	NATS    NATS     `yaml:"nats"`
-	Stream  Stream   `yaml:"stream"`
-	Hub     Hub      `yaml:"hub"`
-	Capture Capture  `yaml:"capture"`
-	Cameras []Camera `yaml:"cameras"`
-	Bridges []Bridge `yaml:"bridges"`
-	HTTP    HTTP     `yaml:"http"`
-	Log     Log      `yaml:"log"`
+	Site         string       `yaml:"site"`
+	Node         string       `yaml:"node"`
+	DataDir      string       `yaml:"data_dir"`
+	NATS         NATS         `yaml:"nats"`
+	Stream       Stream       `yaml:"stream"`
+	Hub          Hub          `yaml:"hub"`
+	Capture      Capture      `yaml:"capture"`
+	Cameras      []Camera     `yaml:"cameras"`
+	Bridges      []Bridge     `yaml:"bridges"`
+	Registration Registration `yaml:"registration"`
+	HTTP         HTTP         `yaml:"http"`
+	Log          Log          `yaml:"log"`
 
 	source source
 }

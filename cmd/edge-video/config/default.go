@@ -44,10 +44,11 @@ func Default() *Config {
 			},
 			StartsPerSecond: 10,
 		},
-		Cameras: []Camera{},
-		Bridges: []Bridge{},
-		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
-		Log:     Log{Level: "info", Format: "tint"},
+		Cameras:      []Camera{},
+		Bridges:      []Bridge{},
+		Registration: Registration{Retry: time.Minute, Timeout: 10 * time.Second},
+		HTTP:         HTTP{Listen: "127.0.0.1:8080"},
+		Log:          Log{Level: "info", Format: "tint"},
 	}
 }
 

@@ -26,7 +26,7 @@ func (c Change) String() string {
 func Diff(from, to *Config) []Change {
 	d := differ{from: from, to: to}
 	for _, f := range fields(reflect.TypeFor[Config]()) {
-		d.restart = !slices.Contains([]string{"capture", "cameras", "bridges"}, f.key)
+		d.restart = !slices.Contains([]string{"capture", "cameras", "bridges", "registration"}, f.key)
 		d.value(reflect.ValueOf(from).Elem().FieldByIndex(f.index), reflect.ValueOf(to).Elem().FieldByIndex(f.index), f.key)
 	}
 	return d.changes
@@ -125,6 +125,6 @@ func name(v reflect.Value) string {
 // Adopt is next as far as it can be put in force while the node runs: with c's own values for what needs a restart.
 func (c *Config) Adopt(next *Config) *Config {
 	out := *c
-	out.Capture, out.Cameras, out.Bridges, out.source = next.Capture, next.Cameras, next.Bridges, next.source
+	out.Capture, out.Cameras, out.Bridges, out.Registration, out.source = next.Capture, next.Cameras, next.Bridges, next.Registration, next.source
 	return &out
 }

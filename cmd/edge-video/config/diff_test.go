@@ -25,6 +25,7 @@ func TestDiff_ListsEveryDifferenceAndNoSecret(t *testing.T) {
 		"a sink's key":         {two + bridge, two + "bridges: [{name: x, redis: {url: 'redis://h', ttl: 1m}}]\n", []string{"bridges[x].redis.ttl: 5m -> 1m"}},
 		"another bridge":       {two + bridge, two, []string{"bridges[x]: removed"}},
 		"a list":               {two + bridge, two + "bridges: [{name: x, cameras: [a], redis: {url: 'redis://h', ttl: 5m}}]\n", []string{"bridges[x].cameras: [*] -> [a]"}},
+		"a registration":       {two, "registration: {url: 'https://h', namespace: t}\n" + two, []string{"registration.url: added", "registration.namespace: added"}},
 		"what needs a restart": {two, "stream: {max_age: 1h, sync: always}\n" + two, []string{"stream.max_age: 6h -> 1h (needs a restart of the node)", "stream.sync: 2s -> always (needs a restart of the node)"}},
 		"a list of nothing":    {two, "capture: {input_args: []}\n" + two, nil},
 		"what has no effect":   {"capture: {mode: copy}\ncameras: [{id: b, url: 'rtsp://h/2'}]\n", "capture: {mode: copy, fps: 5}\ncameras: [{id: b, url: 'rtsp://h/2'}]\n", nil},

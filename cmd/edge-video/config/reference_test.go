@@ -35,7 +35,7 @@ func TestReference_IsTheDefault(t *testing.T) {
 
 func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	dir := t.TempDir()
-	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "gate-url": "rtsp://h/x?token=t", "redis-url": "redis://h"} {
+	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "registration-token": "x", "gate-url": "rtsp://h/x?token=t", "redis-url": "redis://h"} {
 		write(t, dir+"/"+file, text)
 	}
 	text := regexp.MustCompile(`(?m)^#([a-z]| {2})`).ReplaceAllString(readReference(t), "$1")
@@ -69,6 +69,7 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 		}
 	}
 	got.Site, got.Node = config.Default().Site, config.Default().Node
+	got.Registration.Token, got.Registration.TokenFile = "", ""
 	got.NATS.Leaf.Remotes, got.Cameras, got.Bridges = []config.Remote{}, []config.Camera{}, []config.Bridge{}
 	if d := diff(got, config.Default()); d != "" {
 		t.Errorf("the rest, -reference +Default:\n%s", d)

@@ -159,6 +159,16 @@ func refused() map[string][2]string {
 		"remote credentials both": {"site: a\nnats: {leaf: {remotes: [{url: 'tls://u:p@h',\n  credentials: '${SECRET_FILE}'}]}}", "f.yaml:3: nats.leaf.remotes[0].credentials: credentials are given here and in the url"},
 		"local site with remotes": {"site: local\nnats: {leaf: {remotes: [{url: 'tls://h'}]}}", `f.yaml:1: site: a site named "local" may not join a hub`},
 
+		// registration
+		"registration scheme":       {"registration: {url: 'ftp://h'}", `f.yaml:1: registration.url: "ftp://h" has no scheme that works here; write https://host`},
+		"registration retry":        {"registration: {retry: 10ms}", "f.yaml:1: registration.retry: 10ms is too short; write at least 1s"},
+		"registration timeout":      {"registration: {timeout: 0s}", "f.yaml:1: registration.timeout: 0s is not above 0"},
+		"registration bridge":       {"registration: {url: 'https://h', bridge: b}", `f.yaml:1: registration.bridge: no bridge to RabbitMQ has the name "b"; name one`},
+		"registration of Redis":     {cache("url: redis://h") + "registration: {url: 'https://h', bridge: b}", `f.yaml:6: registration.bridge: no bridge to RabbitMQ has the name "b"`},
+		"registration tls":          {"registration: {url: 'http://h', tls: {server_name: x}}", "f.yaml:1: registration.tls: has no effect on a connection that is not encrypted; write https in url"},
+		"registration token file":   {"registration: {url: 'https://h', token_file: /nowhere}", `f.yaml:1: registration.token_file: file "/nowhere" cannot be read`},
+		"registration token beside": {"registration: {url: 'https://h', token: x, token_file: '${SECRET_FILE}'}", "f.yaml:1: registration.token_file: is given beside token"},
+
 		// bridges
 		"bridge without name":     {oneCamera + "bridges:\n  - redis: {url: 'redis://h'}", "f.yaml:3: bridges[0].name: is missing"},
 		"bridge name with dot":    {oneCamera + "bridges:\n  - redis: {url: 'redis://h'}\n    name: a.b", `f.yaml:4: bridges[0].name: "a.b" is not a valid name`},

@@ -91,6 +91,25 @@ func TestURL_MasksSecretsAlone(t *testing.T) {
 	}
 }
 
+func TestURL_PublicHasNoUser(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  "",
+		"rtsp://u:p@h:554/x":                "rtsp://h:554/x",
+		"rtsp://u:p@q/r@h:554/x":            "rtsp://h:554/x",
+		"rtsp://u@h/x?channel=1&token=t":    "rtsp://h/x?channel=1&token=***",
+		"amqp://h:5672/v":                   "amqp://h:5672/v",
+		"udp://@239.0.0.1:1234":             "udp://@239.0.0.1:1234",
+		"file:///a@b/clip.mp4":              "file:///a@b/clip.mp4",
+		"lavfi:color=red@0.5:size=640x360":  "lavfi:color=red@0.5:size=640x360",
+		"http://h/user=a&password=b&camera": "http://h/user=***&password=***&camera",
+		"u:p@h":                             "***",
+	} {
+		if got := config.URL(text).Public(); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestParse_NoMessageShowsASecret(t *testing.T) {
 	file := write(t, filepath.Join(t.TempDir(), "url"), "amqp://u:hunter2 @h:hunter2/")
 	for _, text := range []string{

@@ -16,6 +16,16 @@ func (u URL) Reveal() string { return string(u) }
 // String is the address without its secrets. Text that is no URL is masked whole.
 func (u URL) String() string { return maskURL(string(u)) }
 
+// Public is the address without user and password, and with other secrets masked: for those who have credentials of their own.
+func (u URL) Public() string {
+	shown := u.String()
+	scheme, rest, ok := strings.Cut(shown, "://")
+	if at := strings.LastIndexByte(rest, '@'); ok && at > 0 && shown != string(u) {
+		return scheme + "://" + rest[at+1:]
+	}
+	return shown
+}
+
 // GoString masks secrets in %#v.
 func (u URL) GoString() string { return strconv.Quote(u.String()) }
 

@@ -117,6 +117,17 @@ bridges:
         certificate: ""
         key: ""
         server_name: ""
+registration:
+  url: ""
+  bridge: ""
+  namespace: ""
+  retry: 1m
+  timeout: 10s
+  tls:
+    ca: ""
+    certificate: ""
+    key: ""
+    server_name: ""
 `
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

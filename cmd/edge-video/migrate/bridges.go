@@ -1,7 +1,6 @@
 package migrate
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -159,30 +158,6 @@ func vhostOf(address string) string {
 		return "/"
 	}
 	return u.Path[1:]
-}
-
-// metrics has them served at the port that they had; 0 is the default.
-func (c *converter) metrics(port int) {
-	if port == 0 {
-		return
-	}
-	c.page.WriteString("\n")
-	c.page.comment(0, fmt.Sprintf("Metrics, as they were on port %d. They were open to everyone; for that write listen: ':%d' and insecure: true.", port, port))
-	c.page.section(0, "http")
-	c.page.set(2, "listen", fmt.Sprintf("127.0.0.1:%d", port))
-}
-
-// port is that of a key.
-func (c *converter) port(key string, otherwise int) int {
-	n, ok := c.old.number(key)
-	switch {
-	case !ok || n == 0:
-		return otherwise
-	case n < 1 || n > 65535:
-		c.old.fail(key, "is not a port from 1 to 65535", "write "+strconv.Itoa(otherwise))
-		return otherwise
-	}
-	return int(n)
 }
 
 func quoted(all []string) (out []string) {

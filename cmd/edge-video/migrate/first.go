@@ -23,5 +23,6 @@ func (c *converter) first() {
 	seconds, _ := c.old.number("redis.ttl_seconds")
 	c.redis(cache{user: "redis.username", ttl: time.Duration(min(seconds, 1e9) * float64(time.Second)),
 		vhost: vhostOf(c.old.text("amqp.amqp_url")), suffix: ":{seq:05d}"})
+	c.registration("registration", "api_url", "")
 	c.metrics(9090)
 }

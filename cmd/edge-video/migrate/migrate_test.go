@@ -190,12 +190,13 @@ func TestConvert_NamesTheCulprit(t *testing.T) {
 		"no exchange":           {"old.yaml", "fps: 1\namqp: {url: 'amqp://h'}\n", "old.yaml:2: amqp.exchange: is missing"},
 		"exchange of the broker's own": {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: amq.topic}\n",
 			"old.yaml: bridges[0].rabbitmq.exchange: in the new configuration "},
-		"brace":     {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: x, routing_key_prefix: '{a'}\n", "old.yaml:2: amqp.routing_key_prefix: holds a brace"},
-		"duration":  {"old.yaml", "fps: 1\nredis: {enabled: true, ttl: soon}\n", "old.yaml:2: redis.ttl: is not a duration"},
-		"truth":     {"old.toml", "target_fps = 1\nredis = {enabled = 'maybe'}\n", "old.toml:2: redis.enabled: is neither true nor false"},
-		"port":      {"old.yaml", "fps: 1\nmonitoring: {metrics_port: 70000}\n", "old.yaml:2: monitoring.metrics_port: is not a port"},
-		"too large": {"old.yaml", "fps: 1\n" + strings.Repeat("# x\n", 1<<18), "old.yaml: is larger than 1MiB"},
-		"not text":  {"old.toml", "target_fps = 1\nprotocol = '\xff'\n", "old.toml:2: "},
+		"brace":        {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: x, routing_key_prefix: '{a'}\n", "old.yaml:2: amqp.routing_key_prefix: holds a brace"},
+		"duration":     {"old.yaml", "fps: 1\nredis: {enabled: true, ttl: soon}\n", "old.yaml:2: redis.ttl: is not a duration"},
+		"truth":        {"old.toml", "target_fps = 1\nredis = {enabled = 'maybe'}\n", "old.toml:2: redis.enabled: is neither true nor false"},
+		"registration": {"old.toml", "target_fps = 1\n[registration]\nenabled = true\n", "old.toml:3: registration.api_url: is missing; write"},
+		"port":         {"old.yaml", "fps: 1\nmonitoring: {metrics_port: 70000}\n", "old.yaml:2: monitoring.metrics_port: is not a port"},
+		"too large":    {"old.yaml", "fps: 1\n" + strings.Repeat("# x\n", 1<<18), "old.yaml: is larger than 1MiB"},
+		"not text":     {"old.toml", "target_fps = 1\nprotocol = '\xff'\n", "old.toml:2: "},
 	} {
 		r, err := migrate.Convert(c[0], []byte(c[1]), "")
 		if err == nil || !strings.HasPrefix(err.Error(), c[2]) || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "; ") {

@@ -26,5 +26,6 @@ func (c *converter) third() {
 	timeout, _ := c.old.duration("redis.timeout")
 	c.redis(cache{database: "redis.db", ttl: ttl, timeout: timeout, vhost: c.old.text("redis.vhost")})
 	c.rabbits(broker{url: "amqp.url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
+	c.registration("camera_registration", "url", c.old.text("redis.vhost"))
 	c.metrics(c.port("monitoring.metrics_port", 2112))
 }
