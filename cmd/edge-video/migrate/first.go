@@ -13,7 +13,7 @@ func (c *converter) first() {
 	c.page.section(0, "bridges")
 	switch protocol := strings.ToLower(c.old.text("protocol")); protocol {
 	case "", "amqp":
-		c.rabbits(broker{url: "amqp.amqp_url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
+		c.rabbitmq(broker{url: "amqp.amqp_url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
 		c.off("mqtt", "Not in use: protocol was amqp")
 	case "mqtt":
 		c.off("amqp", "Not in use: protocol was mqtt")
