@@ -38,7 +38,7 @@ func (k *checker) redis(path string, r *Redis) {
 	}
 	k.above(path+".ttl_min", r.TTLMin, time.Second)
 	k.above(path+".ttl_max", r.TTLMax, time.Second)
-	if r.TTLMax < r.TTLMin {
+	if r.TTLMax >= time.Second && r.TTLMax < r.TTLMin {
 		what := fmt.Sprintf("%s is more than ttl_max %s", formatDuration(r.TTLMin), formatDuration(r.TTLMax))
 		k.fail(path+".ttl_min", what, "write at most "+formatDuration(r.TTLMax))
 	}
