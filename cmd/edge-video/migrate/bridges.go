@@ -63,6 +63,16 @@ func (c *converter) override(cam string, own, all route) {
 	c.page.WriteString("        - {" + keys + "}\n")
 }
 
+// metadata says that no one is told of pictures in Redis and of the states of cameras any more.
+func (c *converter) metadata() {
+	if !c.old.truth("metadata.enabled") {
+		c.off("metadata", "Not in use: metadata.enabled was not true")
+		return
+	}
+	c.off("metadata", "This release has no messages with metadata")
+	c.note(2, "Metadata went to another exchange, for which this release has no bridge: metadata.exchange and metadata.routing_key are left out.")
+}
+
 // begin begins a bridge.
 func (c *converter) begin(name string) {
 	c.page.WriteString("  - ")
