@@ -27,13 +27,22 @@ const (
 	setupTimeout = 30 * time.Second
 )
 
-// ensureConsumer creates the bridge's durable consumer, or brings the one it had before up to date.
-func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jetstream.Consumer, error) {
-	config := jetstream.ConsumerConfig{Durable: c.Name, Description: "edge-video bridge", FilterSubjects: filters(c),
+// durable is the configuration of a durable consumer of the bridge.
+func durable(c *Config, name, description string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: filters(c),
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver:    -1, // a number would silently skip frames
 		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node}}
-	if c.Newest {
+}
+
+// ensureConsumer creates the bridge's durable consumer, or brings the one it had before up to date. A new one begins behind what is left
+// to the backfill.
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, left spans) (jetstream.Consumer, error) {
+	config := durable(c, c.Name, "edge-video bridge")
+	switch {
+	case len(left) > 0:
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, left[len(left)-1].last+1
+	case c.Newest:
 		config.DeliverPolicy = jetstream.DeliverNewPolicy
 	}
 	looking, found := context.WithTimeout(ctx, apiTimeout)
@@ -43,8 +52,7 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jet
 	case err == nil:
 		was := old.CachedInfo().Config
 		if _, ours := was.Metadata[metadataKey]; !ours {
-			return nil, fmt.Errorf("%w: %s on stream %s; give the bridge another name or remove it with `nats consumer rm %s %s`",
-				ErrForeignDurable, c.Name, schema.StreamFrames, schema.StreamFrames, c.Name)
+			return nil, foreign(c.Name)
 		}
 		// Where a bridge began cannot be changed afterwards.
 		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
@@ -58,6 +66,11 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config) (jet
 		return nil, fmt.Errorf("setting up the durable consumer: %w", err)
 	}
 	return consumer, nil
+}
+
+func foreign(name string) error {
+	return fmt.Errorf("%w: %s on stream %s; give the bridge another name or remove it with `nats consumer rm %s %s`",
+		ErrForeignDurable, name, schema.StreamFrames, schema.StreamFrames, name)
 }
 
 // filters are the subjects of the bridge's cameras.

@@ -38,7 +38,7 @@ func (s *session) refuse(m jetstream.Msg, reason error) error {
 
 // bury writes to DEAD, and only the reason where the rest does not fit: a message that other programs wrote may be of any size.
 func (s *session) bury(dead *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(context.Background(), apiTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout) // a busy disk takes its time over a large one
 	defer cancel()
 	_, err := s.worker.js.PublishMsg(ctx, dead)
 	if refused := (*jetstream.APIError)(nil); errors.Is(err, nats.ErrMaxPayload) || errors.As(err, &refused) {

@@ -12,7 +12,7 @@ type metrics struct {
 	redelivered         prometheus.Counter
 	pending, state      prometheus.Gauge
 	latency             prometheus.Histogram
-	faults              *prometheus.CounterVec // by reason, a Fault
+	faults, missed      *prometheus.CounterVec // by reason: a Fault, one of missed...
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,9 +32,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 60, 600, 3600}}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_faults_total",
 			Help: "Connections of the sink, and tries to make one, that ended in a fault."}, []string{"reason"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_missed_frames_total",
+			Help: "Frames that the sink never sees: aged_out of the stream, stale by max_age, thinned out by fps."}, []string{"reason"}),
 	}
-	reg.MustRegister(m.delivered, m.rejected, m.pending, m.state, m.latency, m.faults)
-	reg.MustRegister(m.redelivered)
+	reg.MustRegister(m.delivered, m.redelivered, m.rejected, m.pending, m.state, m.latency, m.faults, m.missed)
 	return m
 }
 

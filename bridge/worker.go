@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,11 @@ type Config struct {
 	MaxFrame   int           // bytes of the largest picture
 	Timeout    time.Duration // how long the sink may take to confirm a frame before it counts as down
 	Breaker    BreakerConfig
+
+	LiveFirst bool          // after an outage the frames to come are delivered first, and the backlog beside them
+	MaxAge    time.Duration // older frames are skipped; 0 is none
+	FPS       float64       // frames a second and camera that are let through; 0 is all, else of video only keyframes
+	Rate      float64       // frames a second in all while the bridge catches up; 0 is no bound
 }
 
 // Worker is one bridge: it owns its durable consumer, its connection to JetStream, its breaker and its sink.
@@ -50,6 +56,12 @@ type Worker struct {
 	breaker *breaker
 	journal *journal.Journal
 	js      jetstream.JetStream
+	frames  jetstream.Stream
+	all     bool // every frame of the stream is the bridge's
+	pace    catchup
+	missed  *missed
+	live    *track
+	back    *track
 
 	delivered atomic.Uint64
 	pending   atomic.Uint64
@@ -59,13 +71,16 @@ type Worker struct {
 	since time.Time
 	err   error // why the bridge stands still: the sink's last fault, or a durable that cannot be used; nil while the sink confirms
 	fault Fault // the class of err, where that is the sink's
+	spans spans // what is left to the backfill
 }
 
 // NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
 // with reg, which adds the labels site and bridge.
 func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
 	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
-		hold: hold{changed: make(chan struct{}, 1)}}
+		hold: hold{changed: make(chan struct{}, 1)}, all: slices.Contains(config.Cameras, "*"), pace: newCatchup(config.Rate),
+		live: newTrack(config.Name, false), back: newTrack(backfillName(config.Name), true)}
+	w.missed = newMissed(w)
 	w.breaker = newBreaker(config.Breaker, w.breakerChanged)
 	return w
 }
@@ -82,18 +97,13 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
 	}
 	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
-	if r, ok := w.sink.(Reporter); ok {
-		r.Report(func(e schema.Event) {
-			e.Class, e.Name = schema.ClassBridge, w.config.Name
-			w.journal.Event(e)
-		})
-	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return w.journal.Run(background) })
-	if consumer := w.setup(ctx); consumer != nil {
-		g.Go(func() error { return w.report(ctx, consumer) })
-		w.bridge(ctx, consumer)
+	if w.setup(ctx) {
+		g.Go(func() error { return w.report(ctx) })
+		w.bridge(ctx)
+		w.missed.tell(0, missedAged, missedStale)
 		w.publish()
 		if err := nc.FlushTimeout(time.Second); err != nil {
 			w.log.Warn("the last acknowledgements may not have reached the stream; those frames come again", "err", err)
@@ -103,16 +113,16 @@ func (w *Worker) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// setup gets the durable consumer, however often it takes, or nil when ctx ends.
-func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
+// setup gets the durable consumers, however often it takes. It reports false when ctx ends.
+func (w *Worker) setup(ctx context.Context) bool {
 	for failed := false; ctx.Err() == nil; failed = true {
-		consumer, err := ensureConsumer(ctx, w.js, &w.config)
+		err := w.consumers(ctx)
 		if err == nil {
 			if failed {
 				w.stands(nil, "")
 				w.publish()
 			}
-			return consumer
+			return true
 		}
 		if w.stands(err, "") && ctx.Err() == nil {
 			w.log.Error("the bridge cannot read its stream", "err", err, "again_in", setupPause)
@@ -123,18 +133,34 @@ func (w *Worker) setup(ctx context.Context) jetstream.Consumer {
 		case <-time.After(setupPause):
 		}
 	}
+	return false
+}
+
+// consumers gets the durable consumers once.
+func (w *Worker) consumers(ctx context.Context) error {
+	looking, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var err error
+	if w.frames, err = w.js.Stream(looking, schema.StreamFrames); err != nil {
+		return fmt.Errorf("looking for stream %s: %w", schema.StreamFrames, err)
+	}
+	if err := w.resume(ctx); err != nil {
+		return err
+	}
+	consumer, err := ensureConsumer(ctx, w.js, &w.config, w.left())
+	if err != nil {
+		return err
+	}
+	w.live.consumer = consumer
 	return nil
 }
 
 // bridge holds session after session, with the pauses that the breaker asks for.
-func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
+func (w *Worker) bridge(ctx context.Context) {
 	source := 0 // faults of JetStream in a row
-	for consumer != nil {
-		if !w.waitHold(ctx) {
-			return
-		}
+	for w.waitHold(ctx) {
 		w.breaker.allow()
-		s := newSession(w, consumer)
+		s := newSession(w)
 		err := s.run(ctx)
 		if ctx.Err() != nil {
 			return
@@ -159,8 +185,8 @@ func (w *Worker) bridge(ctx context.Context, consumer jetstream.Consumer) {
 		case <-w.hold.changed:
 		case <-time.After(pause):
 		}
-		if unread { // someone may have removed the durable
-			consumer = w.setup(ctx)
+		if unread && !w.setup(ctx) { // someone may have removed the durable
+			return
 		}
 	}
 }
@@ -251,17 +277,21 @@ func (w *Worker) publish() {
 }
 
 // report keeps the backlog, the state in the bucket and the log up to date.
-func (w *Worker) report(ctx context.Context, consumer jetstream.Consumer) error {
+func (w *Worker) report(ctx context.Context) error {
 	tick := time.NewTicker(statusPeriod)
 	defer tick.Stop()
 	summary, delivered := time.Now(), uint64(0)
 	for {
-		w.readBacklog(ctx, consumer)
+		w.readBacklog(ctx)
 		w.publish()
 		select {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
+			if w.breaker.state() == schema.BreakerOpen {
+				w.lookBack(ctx, w.live)
+				w.missed.tell(gapPeriod, missedAged)
+			}
 			if now.Sub(summary) < summaryPeriod-statusPeriod/2 {
 				continue
 			}
@@ -273,15 +303,30 @@ func (w *Worker) report(ctx context.Context, consumer jetstream.Consumer) error 
 	}
 }
 
-func (w *Worker) readBacklog(ctx context.Context, consumer jetstream.Consumer) {
+func (w *Worker) readBacklog(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusPeriod/2)
 	defer cancel()
-	info, err := consumer.Info(ctx)
+	n, err := waiting(ctx, w.js, w.config.Name)
 	if err != nil {
 		w.log.Debug("reading the backlog", "err", err)
 		return
 	}
-	n := info.NumPending + uint64(info.NumAckPending)
+	if left := w.left(); len(left) > 0 {
+		most, err := waiting(ctx, w.js, backfillName(w.config.Name))
+		if err == nil {
+			n += min(most, left.after(w.back.doneUpTo()).count())
+		}
+	}
 	w.pending.Store(n)
 	w.metrics.pending.Set(float64(n))
+}
+
+// waiting is how many messages a durable has still to get acknowledged.
+func waiting(ctx context.Context, js jetstream.JetStream, durable string) (uint64, error) {
+	c, err := js.Consumer(ctx, schema.StreamFrames, durable)
+	if err != nil {
+		return 0, fmt.Errorf("asking for durable %s: %w", durable, err)
+	}
+	info := c.CachedInfo()
+	return info.NumPending + uint64(info.NumAckPending), nil
 }

@@ -216,7 +216,7 @@ func TestWorker_MessageBeyondTheLargestFrameDoesNotHoldTheBridgeUp(t *testing.T)
 	t.Parallel()
 	s := startStream(t, func(o *server.Options) { o.MaxPayload = 32 << 20 })
 	s.publish(1, 1)
-	s.publishMsg(&nats.Msg{Subject: "frames.lisbon.dock-1", Data: make([]byte, 20<<20)})
+	s.publishMsg(&nats.Msg{Subject: "frames.lisbon.dock-1", Data: make([]byte, 17<<20)})
 	s.publish(3, 5)
 	sink := &fakeSink{}
 	s.run(config(), sink) // of frames of a megabyte
@@ -224,7 +224,7 @@ func TestWorker_MessageBeyondTheLargestFrameDoesNotHoldTheBridgeUp(t *testing.T)
 	if arrived, _, _ := sink.seen(); !slices.Equal(arrived, []uint64{1, 3, 4, 5}) {
 		t.Errorf("arrived %v", arrived)
 	}
-	if m := s.dead(1)[0]; len(m.Data) != 20<<20 {
+	if m := s.dead(1)[0]; len(m.Data) != 17<<20 {
 		t.Errorf("%d bytes in DEAD", len(m.Data))
 	}
 }

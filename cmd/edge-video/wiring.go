@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -117,6 +116,7 @@ func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logg
 		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
 	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Cameras: b.Cameras, Newest: b.Start == "newest",
+		LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
 		MaxFrame: maxFrame(c), Timeout: b.Timeout,
 		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
 	}, sink, s.Connect, log, reg), nil
@@ -135,12 +135,7 @@ func newSink(site string, b config.Bridge, log *slog.Logger, reg prometheus.Regi
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
-	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, Site: site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
-	if r.TTL == config.Adaptive {
-		cfg.Adaptive = redis.Adaptive{Min: r.TTLMin, Max: r.TTLMax}
-	} else {
-		cfg.TTL = time.Duration(r.TTL)
-	}
+	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.Latest != "" {
 		if cfg.Latest, err = bridge.ParseTemplate(r.Latest, r.Constants()); err != nil {
 			return nil, fmt.Errorf("redis.latest: %w", err)

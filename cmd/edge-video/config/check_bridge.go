@@ -26,6 +26,7 @@ func (k *checker) bridges() {
 		}
 		k.patterns(path+".cameras", b.Cameras)
 		k.delivery(path, b)
+		k.policy(path, b)
 		if b.RabbitMQ != nil {
 			k.rabbitmq(path+".rabbitmq", b.RabbitMQ)
 		}
@@ -40,11 +41,7 @@ func (k *checker) bridges() {
 
 func (k *checker) delivery(path string, b Bridge) {
 	k.oneOf(path+".start", b.Start, "oldest", "newest")
-	if b.Order == "newest" {
-		k.fail(path+".order", "live frames first is not part of this release", "write oldest")
-	} else {
-		k.oneOf(path+".order", b.Order, "oldest")
-	}
+	k.oneOf(path+".order", b.Order, "oldest", "newest")
 	if b.Breaker.Failures < 1 {
 		k.fail(path+".breaker.failures", fmt.Sprintf("%d is not above 0", b.Breaker.Failures), "write 5")
 	}
@@ -55,6 +52,44 @@ func (k *checker) delivery(path string, b Bridge) {
 		k.fail(path+".breaker.max_open", what, "write at least "+formatDuration(b.Breaker.Open))
 	}
 	k.above(path+".timeout", b.Timeout, 0)
+}
+
+// backfill is what a bridge's second durable is named behind the first.
+const backfill = "-backfill"
+
+// policy checks which frames a bridge takes, and when.
+func (k *checker) policy(path string, b Bridge) {
+	if b.MaxAge < 0 {
+		k.fail(path+".max_age", formatDuration(b.MaxAge)+" is below 0", "write 0s for none, or a duration such as 10s")
+	}
+	if b.MaxAge > 0 && b.MaxAge >= k.c.Stream.MaxAge {
+		k.warn(path+".max_age", "has no effect: the stream holds frames no longer than stream.max_age "+formatDuration(k.c.Stream.MaxAge), "remove it")
+	}
+	if !(b.FPS >= 0 && b.FPS <= 240) {
+		k.fail(path+".fps", fmt.Sprintf("%v is not from 0 to 240", b.FPS), "write 0 for all, or frames a second such as 2 or 0.2")
+	}
+	if !(b.Rate >= 0 && b.Rate <= 1_000_000) {
+		k.fail(path+".rate", fmt.Sprintf("%v is not from 0 to 1000000", b.Rate), "write 0 for no bound, or frames a second such as 200")
+	}
+	if b.FPS > 0 {
+		for _, c := range k.c.Cameras {
+			if c.Mode == ModeCopy && b.takes(k.c.Site, c.ID) {
+				k.warn(path+".fps", fmt.Sprintf("of camera %s, in mode copy, the bridge delivers keyframes alone, since the others need their neighbours", c.ID),
+					"write 0, or mode jpeg for the camera")
+				break
+			}
+		}
+	}
+	if first, ok := strings.CutSuffix(b.Name, backfill); ok {
+		if slices.ContainsFunc(k.c.Bridges, func(other Bridge) bool { return other.Name == first }) {
+			k.fail(path+".name", fmt.Sprintf("%q is what bridge %s names the consumer of its backlog", b.Name, first), "give it another name")
+		}
+	}
+}
+
+// takes reports whether frames of a camera are the bridge's.
+func (b Bridge) takes(site, camera string) bool {
+	return slices.Contains(b.Cameras, everyCamera) || slices.Contains(b.Cameras, camera) || slices.Contains(b.Cameras, site+"."+camera)
 }
 
 // patterns checks which cameras a bridge takes. Patterns that overlap are refused, as JetStream refuses them as filters.

@@ -113,7 +113,10 @@ type Bridge struct {
 	Name     string        `yaml:"name"`
 	Cameras  []string      `yaml:"cameras"` // "*" alone, ids, or <site>.<id>
 	Start    string        `yaml:"start"`   // oldest or newest
-	Order    string        `yaml:"order"`   // oldest
+	Order    string        `yaml:"order"`   // oldest or newest
+	MaxAge   time.Duration `yaml:"max_age"` // 0 is none
+	FPS      float64       `yaml:"fps"`     // of each camera; 0 is all
+	Rate     float64       `yaml:"rate"`    // frames a second while catching up; 0 is no bound
 	Breaker  Breaker       `yaml:"breaker"`
 	Timeout  time.Duration `yaml:"timeout"` // for a sink to confirm before it counts as down
 	RabbitMQ *RabbitMQ     `yaml:"rabbitmq"`
@@ -165,10 +168,8 @@ type Redis struct {
 	Key      string        `yaml:"key"`
 	VHost    string        `yaml:"vhost"`  // {vhost} of Key
 	Prefix   string        `yaml:"prefix"` // {prefix} of Key
-	TTL      TTL           `yaml:"ttl"`
-	TTLMin   time.Duration `yaml:"ttl_min"` // with an adaptive TTL, for cameras that nobody reads
-	TTLMax   time.Duration `yaml:"ttl_max"` // and for those read often
-	Latest   string        `yaml:"latest"`  // key of a camera's newest frame; "" means none
+	TTL      time.Duration `yaml:"ttl"`
+	Latest   string        `yaml:"latest"` // key of a camera's newest frame; "" means none
 	Metadata Metadata      `yaml:"metadata"`
 	TLS      TLS           `yaml:"tls"`
 }

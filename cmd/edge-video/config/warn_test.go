@@ -37,6 +37,8 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"plain token": {oneCamera + sink + "registration: {url: 'http://h', token: t}", []string{"f.yaml:3: registration.token: stands in the file in plain text; write token_file",
 			"f.yaml:3: registration.url: sends credentials unencrypted; write https"}},
 		"token from variable":        {oneCamera + sink + "registration: {url: 'https://h', token: '${P}'}", nil},
+		"thinning of video":          {"cameras: [{id: a, url: 'rtsp://h', mode: copy}]\n" + strings.Replace(sink, "name", "fps: 2, name", 1), []string{"f.yaml:2: bridges[0].fps: of camera a, in mode copy, the bridge delivers keyframes alone"}},
+		"age beyond the stream's":    {oneCamera + strings.Replace(sink, "name", "max_age: 6h, name", 1), []string{"f.yaml:2: bridges[0].max_age: has no effect: the stream holds frames no longer than stream.max_age 6h"}},
 		"transport for all":          {"capture: {rtsp_transport: udp}\n" + oneCamera + sink, nil},
 		"nothing of note in default": {oneCamera + sink, nil},
 	} {

@@ -97,6 +97,9 @@ bridges:
       - "*"
     start: oldest
     order: oldest
+    max_age: 0s
+    fps: 0
+    rate: 0
     breaker:
       failures: 5
       open: 2s
@@ -108,8 +111,6 @@ bridges:
       vhost: ""
       prefix: ""
       ttl: 5m
-      ttl_min: 1m
-      ttl_max: 10m
       latest: ""
       metadata:
         stream: ""
