@@ -8,7 +8,7 @@ NATS_CLI := v0.5.1
 export PATH := $(CURDIR)/bin:$(PATH)
 
 APT_RUN := ffmpeg
-APT_TEST := ffmpeg redis-server rabbitmq-server python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+APT_TEST := ffmpeg redis-server rabbitmq-server mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq
 
 .PHONY: help build run test bench profile lint fuzz soak deps deps-run
@@ -22,7 +22,7 @@ build: ## compile bin/edge-video
 run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL or REDIS_URL is set
 	bin/edge-video demo
 
-test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ and Redis
+test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis and Mosquitto
 	$(GO) test -race -p 1 -timeout 20m ./...
 
 soak: deps ## the long form of the tests that `make test` scales down

@@ -30,6 +30,12 @@ type Sink interface {
 	Close() error
 }
 
+// A Reporter is a sink that changes something by itself and says so. The worker calls Report once, before it connects; to does not
+// block, and fills in what is the same for all events of a bridge.
+type Reporter interface {
+	Report(to func(schema.Event))
+}
+
 var (
 	// ErrNotConnected says that the broker cannot be reached or does not take frames now. The frame may be sent again.
 	ErrNotConnected = errors.New("sink not connected")

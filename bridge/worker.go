@@ -97,6 +97,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
 	}
 	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
+	if r, ok := w.sink.(Reporter); ok {
+		r.Report(func(e schema.Event) {
+			e.Class, e.Name = schema.ClassBridge, w.config.Name
+			w.journal.Event(e)
+		})
+	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
 	g.Go(func() error { return w.journal.Run(background) })

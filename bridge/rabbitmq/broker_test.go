@@ -69,6 +69,10 @@ func (b *broker) Received(t testing.TB) []string {
 	}
 }
 
+func (b *broker) Unacceptable(testing.TB) *schema.Frame {
+	return sinktest.Frame("large", 1, maxMessage+1)
+}
+
 func channel(t testing.TB, r *harness.RabbitMQ) *amqp.Channel {
 	t.Helper()
 	ch, err := r.Dial().Channel()

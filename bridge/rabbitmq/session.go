@@ -94,7 +94,7 @@ func (s *session) watch(returns <-chan amqp.Return, blocked <-chan amqp.Blocking
 				returns = nil
 				continue
 			}
-			s.sink.unroutable.count(&r)
+			s.sink.unroutable.Count("exchange", r.Exchange, "routing_key", r.RoutingKey)
 		case b, ok := <-blocked:
 			if !ok {
 				blocked = nil

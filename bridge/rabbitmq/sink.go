@@ -15,7 +15,7 @@ import (
 type Sink struct {
 	bridge.Current
 	cfg        Config
-	unroutable *unroutable
+	unroutable *bridge.Unrouted
 
 	// maxBody is the largest message the broker takes, as far as the last connection found out; 0 is not known.
 	maxBody atomic.Int64
@@ -28,7 +28,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Sink, error)
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	u, err := newUnroutable(log, reg)
+	u, err := bridge.NewUnrouted(log, reg)
 	if err != nil {
 		return nil, fmt.Errorf("rabbitmq: %w", err)
 	}

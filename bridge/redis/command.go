@@ -12,7 +12,10 @@ import (
 // replies are the answers to one frame's commands.
 type replies struct {
 	refused error // why nothing was sent
-	set     *redis.StatusCmd
+	key     string
+	camera  *reads // nil with a fixed time to live
+	probe   bool
+	set     redis.Cmder
 	add     *redis.StringCmd // nil without metadata
 	latest  *redis.Cmd       // nil unless the frame is a camera's newest
 }
@@ -34,28 +37,49 @@ func (r *replies) err() error {
 	return nil
 }
 
-// store adds one frame's commands to the pipeline; newest says that the frame is its camera's newest there. Commands of a pipeline are only kept, so neither the context nor an error
-// matters here.
+// store adds one frame's commands to the pipeline; newest says that the frame is its camera's newest there. Commands of a pipeline
+// are only kept, so neither the context nor an error matters here.
 func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, newest bool, r *replies) {
 	ctx := context.Background()
-	key := s.cfg.Key.Expand(f)
-	switch ttl := s.cfg.TTL; {
-	case ttl == 0:
-		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data)
-	case ttl%time.Second == 0:
-		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data, "ex", int64(ttl/time.Second))
-	default:
-		r.set = redis.NewStatusCmd(ctx, "set", key, f.Data, "px", ttl.Milliseconds())
+	r.key = s.cfg.Key.Expand(f)
+	ttl := s.cfg.TTL
+	if s.adaptive != nil {
+		r.camera = s.adaptive.camera(f)
+		ttl = s.adaptive.ttl(r.camera.habit)
+		r.probe = s.adaptive.probe(r.camera, len(f.Data), s.now)
+	}
+	if r.probe && s.adaptive.probing == able {
+		r.set = s.probe(r.key, f, ttl)
+	} else {
+		r.set = set(r.key, f, ttl)
 	}
 	_ = pipe.Process(ctx, r.set)
 	if s.cfg.Metadata.Stream != nil {
-		r.add = redis.NewStringCmd(ctx, s.entry(f, key)...)
+		r.add = redis.NewStringCmd(ctx, s.entry(f, r.key)...)
 		_ = pipe.Process(ctx, r.add)
 	}
 	if newest {
-		r.latest = s.latest(f, s.cfg.TTL)
+		r.latest = s.latest(f, ttl)
 		_ = pipe.Process(ctx, r.latest)
 	}
+}
+
+// set is the command that stores a frame.
+func set(key string, f *schema.Frame, ttl time.Duration) *redis.StatusCmd {
+	ctx := context.Background()
+	switch {
+	case ttl == 0:
+		return redis.NewStatusCmd(ctx, "set", key, f.Data)
+	case ttl%time.Second == 0:
+		return redis.NewStatusCmd(ctx, "set", key, f.Data, "ex", int64(ttl/time.Second))
+	}
+	return redis.NewStatusCmd(ctx, "set", key, f.Data, "px", ttl.Milliseconds())
+}
+
+// probe is the command that stores a frame so that any read shows.
+func (s *session) probe(key string, f *schema.Frame, ttl time.Duration) *redis.Cmd {
+	head, tail := dump(f.Data)
+	return redis.NewCmd(context.Background(), "eval", setProbe, 1, key, f.Data, ttl.Milliseconds(), int64(probeIdle/time.Second), head, tail)
 }
 
 // entry is the command that tells about a stored frame.

@@ -17,6 +17,8 @@ type Config struct {
 	Key      *bridge.Template // under which a frame is stored
 	TTL      time.Duration    // how long a frame is kept; 0 is for ever
 	Timeout  time.Duration    // for connecting, and for the answer to one pipeline; 0 is 10 s
+	Adaptive Adaptive         // in place of TTL, unless its Max is 0
+	Site     string           // our own; cameras of others are named with theirs
 	Latest   *bridge.Template // under which a camera's newest frame is, for as long as a frame; nil is none
 	Metadata Metadata
 	TLS      bridge.TLS // with rediss
@@ -38,6 +40,8 @@ func (c *Config) options() (*redis.Options, error) {
 		return nil, errors.New("redis: no key template")
 	case c.TTL < 0 || c.TTL > 0 && c.TTL < time.Millisecond:
 		return nil, fmt.Errorf("redis: ttl %v is neither 0 nor at least 1ms", c.TTL)
+	case c.Adaptive.Max > 0 && (c.Adaptive.Min < time.Millisecond || c.Adaptive.Max < c.Adaptive.Min):
+		return nil, fmt.Errorf("redis: adaptive ttl from %v to %v is not from 1ms upwards", c.Adaptive.Min, c.Adaptive.Max)
 	case c.Metadata.MaxLen < 0:
 		return nil, fmt.Errorf("redis: metadata length %d is negative", c.Metadata.MaxLen)
 	}

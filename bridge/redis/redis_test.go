@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// broker is a Redis behind a proxy. Its metadata stream tells the order of arrival.
+// broker is a Redis behind a proxy. Its metadata streams tell the order of arrival for each camera.
 type broker struct {
 	*harness.Redis
 	*harness.Proxy
@@ -32,20 +32,34 @@ type broker struct {
 func (b broker) NewSink(t testing.TB) bridge.Sink {
 	return newSink(t, redis.Config{
 		URL: b.URLAt(b.Proxy.Addr()), Key: template(t, "frames:{camera}:{seq}"), TTL: time.Minute, Timeout: sinktest.Timeout,
-		Metadata: redis.Metadata{Stream: template(t, "arrived")},
+		Metadata: redis.Metadata{Stream: template(t, "arrived:{camera}")},
 	})
 }
 
-func (b broker) Received(t testing.TB) []string {
-	entries, err := b.Client().XRange(t.Context(), "arrived", "-", "+").Result()
+func (b broker) Received(t testing.TB) (ids []string) {
+	streams, err := b.Client().Keys(t.Context(), "arrived:*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := make([]string, len(entries))
-	for i, e := range entries {
-		ids[i] = e.Values["id"].(string)
+	for _, stream := range streams {
+		if stream == "arrived:refused" {
+			continue
+		}
+		entries, err := b.Client().XRange(t.Context(), stream, "-", "+").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			ids = append(ids, e.Values["id"].(string))
+		}
 	}
 	return ids
+}
+
+// Unacceptable is a frame whose metadata stream is no stream.
+func (b broker) Unacceptable(t testing.TB) *schema.Frame {
+	do(t, b.Redis, "set", "arrived:refused", "")
+	return sinktest.Frame("refused", 1, 10)
 }
 
 func TestSink(t *testing.T) {
@@ -182,7 +196,7 @@ func TestNew_NamesTheFaultAndNoSecret(t *testing.T) {
 	}
 }
 
-func do(t *testing.T, r *harness.Redis, args ...any) {
+func do(t testing.TB, r *harness.Redis, args ...any) {
 	t.Helper()
 	if err := r.Client().Do(t.Context(), args...).Err(); err != nil && !errors.Is(err, goredis.Nil) {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -38,12 +39,15 @@ type session struct {
 	// the flusher's alone
 	limit limit
 	lost  error // why nothing is sent any more
+	now   time.Time
+
+	adaptive *adaptive
 }
 
 // start makes a session of a fresh connection.
 func start(ctx context.Context, conn net.Conn, sink *Sink) (*session, error) {
 	s := &session{cfg: &sink.cfg, conn: &wire{Conn: conn}, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
-		learned: &sink.limit, limit: limit(sink.limit.Swap(0))}
+		learned: &sink.limit, limit: limit(sink.limit.Swap(0)), adaptive: sink.adaptive}
 	own := *sink.options
 	// The client is given the one connection there is: when that is lost the session is over.
 	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.conn, nil }
@@ -57,6 +61,9 @@ func start(ctx context.Context, conn net.Conn, sink *Sink) (*session, error) {
 	if err != nil {
 		s.shut()
 		return nil, s.conn.reason(classify(err))
+	}
+	if s.adaptive != nil {
+		s.adaptive.begin(time.Now())
 	}
 	go s.run()
 	return s, nil
@@ -122,18 +129,7 @@ func (s *session) flush(items []bridge.Item) {
 	}
 	var got [batchFrames]replies
 	if s.lost == nil {
-		pipe := s.sticky.Pipeline()
-		var marked [batchFrames]bool
-		if s.cfg.Latest != nil {
-			marked = newest(items)
-		}
-		for i, it := range items {
-			if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
-				s.store(pipe, it.Frame, marked[i], &got[i])
-			}
-		}
-		// the error is each command's own as well
-		_, _ = pipe.Exec(context.Background())
+		s.exec(items, &got)
 	}
 	for i, it := range items {
 		err := s.lost
@@ -148,6 +144,54 @@ func (s *session) flush(items []bridge.Item) {
 			}
 		}
 		s.Answer(it, err)
+	}
+}
+
+// exec sends one pipeline: the frames, and what it takes to see whether earlier ones are read.
+func (s *session) exec(items []bridge.Item, got *[batchFrames]replies) {
+	pipe := s.sticky.Pipeline()
+	var marked [batchFrames]bool
+	if s.cfg.Latest != nil {
+		marked = newest(items)
+	}
+	s.now = time.Now()
+	for i, it := range items {
+		if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
+			s.store(pipe, it.Frame, marked[i], &got[i])
+		}
+	}
+	if s.adaptive == nil {
+		// the error is each command's own as well
+		_, _ = pipe.Exec(context.Background())
+		return
+	}
+	watched := s.watch(pipe, items, got)
+	_, _ = pipe.Exec(context.Background())
+	watched()
+}
+
+// watch adds questions about earlier frames to the pipeline. What it returns takes the answers.
+func (s *session) watch(pipe redis.Pipeliner, items []bridge.Item, got *[batchFrames]replies) func() {
+	a := s.adaptive
+	var trial *redis.Cmd
+	for i, it := range items {
+		if got[i].probe && a.probing == untried && trial == nil {
+			trial = s.probe(got[i].key, it.Frame, a.ttl(got[i].camera.habit))
+			_ = pipe.Process(context.Background(), trial)
+		}
+	}
+	asked := a.ask(pipe, s.now)
+	return func() {
+		now := time.Now()
+		for i := range items {
+			if r := &got[i]; r.set != nil && r.err() == nil && (!r.probe || a.probing == able) {
+				a.stored(r.camera, r.key, r.probe, now)
+			}
+		}
+		if trial != nil {
+			a.tried(trial.Err())
+		}
+		a.answer(asked)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
 )
 
 // Sink stores frames in Redis. It is a [bridge.Sink].
@@ -20,18 +21,33 @@ type Sink struct {
 	cfg     Config
 	options *redis.Options
 	limit   atomic.Int64 // see limit
+
+	adaptive *adaptive // nil with a fixed time to live
 }
 
-var _ bridge.Sink = (*Sink)(nil)
+var (
+	_ bridge.Sink     = (*Sink)(nil)
+	_ bridge.Reporter = (*Sink)(nil)
+)
 
-// New makes a sink that is not connected yet. It has nothing to log and no metrics of its own; log and reg are there because every
-// sink is made with the same parts.
-func New(cfg Config, _ *slog.Logger, _ prometheus.Registerer) (*Sink, error) {
+// New makes a sink that is not connected yet. It has something to log, and a metric, only with an adaptive time to live.
+func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Sink, error) {
 	o, err := cfg.options()
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{cfg: cfg, options: o}, nil
+	s := &Sink{cfg: cfg, options: o}
+	if cfg.Adaptive.Max > 0 {
+		s.adaptive = newAdaptive(&cfg, log, reg)
+	}
+	return s, nil
+}
+
+// Report makes to the receiver of events about changes that the sink makes by itself. It is called before Connect.
+func (s *Sink) Report(to func(schema.Event)) {
+	if s.adaptive != nil {
+		s.adaptive.report = to
+	}
 }
 
 // Connect dials Redis, authenticates, and asks for a sign of life.

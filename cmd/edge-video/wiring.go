@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -135,7 +136,12 @@ func newSink(site string, b config.Bridge, log *slog.Logger, reg prometheus.Regi
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
-	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, TTL: r.TTL, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, Site: site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+	if r.TTL == config.Adaptive {
+		cfg.Adaptive = redis.Adaptive{Min: r.TTLMin, Max: r.TTLMax}
+	} else {
+		cfg.TTL = time.Duration(r.TTL)
+	}
 	if r.Latest != "" {
 		if cfg.Latest, err = bridge.ParseTemplate(r.Latest, r.Constants()); err != nil {
 			return nil, fmt.Errorf("redis.latest: %w", err)

@@ -2,17 +2,19 @@ package harness
 
 import (
 	"sync"
+	"time"
 
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// gate is a toxic that is always in place and holds bytes back while it is shut. Toxiproxy's own timeout toxic would drop the bytes,
-// so that no writer ever blocks, and adding a toxic to a link whose far end does not read blocks for ever.
+// gate is a toxic that is always in place. It holds bytes back while it is shut, and can be slow while it is open. Toxiproxy's own timeout
+// toxic would drop the bytes, so that no writer ever blocks, and adding a toxic to a link whose far end does not read blocks for ever.
 type gate struct {
 	ended chan struct{} // closed for good when the proxy is not needed any more
 	mu    sync.Mutex
 	open  chan struct{} // closed while bytes may pass
+	delay time.Duration // of each chunk, of at most 32 KiB, which also bounds the rate
 }
 
 func (g *gate) init() {
@@ -37,10 +39,16 @@ func (g *gate) set(open bool) {
 	}
 }
 
-func (g *gate) opened() chan struct{} {
+func (g *gate) slow(delay time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.open
+	g.delay = delay
+}
+
+func (g *gate) state() (opened chan struct{}, delay time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open, g.delay
 }
 
 // finish lets the goroutines of links end whose writer is gone: toxiproxy leaves them behind, blocked on their output.
@@ -63,10 +71,18 @@ func (g *gate) Pipe(stub *toxics.ToxicStub) {
 }
 
 func (g *gate) pass(stub *toxics.ToxicStub, chunk *stream.StreamChunk) {
+	opened, delay := g.state()
 	select {
-	case <-g.opened():
+	case <-opened:
 	case <-g.ended:
 		return
+	}
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-g.ended:
+			return
+		}
 	}
 	select {
 	case stub.Output <- chunk:

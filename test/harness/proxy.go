@@ -3,6 +3,7 @@ package harness
 import (
 	"strings"
 	"testing"
+	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/toxics"
@@ -52,14 +53,22 @@ func (p *Proxy) Hang() {
 	}
 }
 
+// Slow delays every chunk of at most 32 KiB, either way. A chunk waits for the one before it, so that this bounds the rate too.
+func (p *Proxy) Slow(delay time.Duration) {
+	for _, g := range p.gates {
+		g.slow(delay)
+	}
+}
+
 // Cut drops every connection and refuses new ones.
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Restore ends Hang and Cut.
+// Restore ends Hang, Slow and Cut.
 func (p *Proxy) Restore() {
 	p.t.Helper()
 	for _, g := range p.gates {
 		g.set(true)
+		g.slow(0)
 	}
 	if p.proxy.Enabled {
 		return

@@ -2,7 +2,7 @@ package sinktest
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,14 +22,14 @@ func connectFails(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	b.Cut()
 	for range 2 {
-		if err := connect(t, s, Timeout); err == nil {
-			t.Fatal("connected through a cut")
+		if err := connect(t, s, Timeout); bridge.FaultOf(err) != bridge.FaultRefused {
+			t.Fatalf("got %v through a cut", err)
 		}
 	}
 	b.Restore()
 	b.Hang()
 	started := time.Now()
-	if err := connect(t, s, 200*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+	if err := connect(t, s, 200*time.Millisecond); bridge.FaultOf(err) != bridge.FaultTimeout {
 		t.Fatalf("got %v from a hanging broker", err)
 	}
 	if took := time.Since(started); took > 200*time.Millisecond+soon {
@@ -41,11 +41,53 @@ func connectFails(t *testing.T, b Broker) {
 	checkReceived(t, b, all)
 }
 
+// slowIsNotDown sends over a link that takes longer than the sink's timeout for all of the frames, and never as long for one.
+func slowIsNotDown(t *testing.T, b Broker) {
+	const chunk, delay = 32 << 10, 20 * time.Millisecond
+	s := b.NewSink(t)
+	mustConnect(t, s)
+	defer closeSink(t, s)
+	b.Slow(delay)
+	all := make([]*schema.Frame, Timeout/delay+10)
+	for i := range all {
+		all[i] = Frame("slow", uint64(i+1), chunk)
+	}
+	var l ledger
+	started := time.Now()
+	for i, f := range all {
+		s.Send(t.Context(), f, l.done(i))
+	}
+	waitEnded(t, &l, len(all))
+	if took := time.Since(started); took < Timeout {
+		t.Errorf("the link was not slow: all took %v", took)
+	}
+	b.Restore()
+	if answered := l.check(t, 0, len(all)); answered != len(all) {
+		t.Errorf("%d of %d frames confirmed", answered, len(all))
+	}
+	checkReceived(t, b, all)
+}
+
+// oneRejected has one frame refused among others, over a broker that may end the connection over it.
+func oneRejected(t *testing.T, b Broker) {
+	s := b.NewSink(t)
+	good := frames(t, 40, 64<<10)
+	bad := b.Unacceptable(t)
+	refused := deliver(t, b, s, slices.Insert(slices.Clone(good), 20, bad), 0, nil)
+	if len(refused) != 1 || refused[0] != 20 {
+		t.Errorf("frames %v were refused, want 20 alone", refused)
+	}
+	checkReceived(t, b, good)
+	if slices.Contains(b.Received(t), bad.ID()) {
+		t.Error("the refused frame arrived")
+	}
+}
+
 func confirmsInOrder(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	mustConnect(t, s)
 	defer closeSink(t, s)
-	all := frames(t, 1500, 64<<10)
+	all := frames(t, 600, 64<<10)
 	var l ledger
 	for i, f := range all {
 		s.Send(t.Context(), f, l.done(i))
@@ -73,23 +115,26 @@ func unconnected(t *testing.T, b Broker) {
 
 func cutLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
-	all := frames(t, 2000, 64<<10)
-	deliver(t, b, s, all, 500, b.Cut)
+	all := frames(t, 900, 64<<10)
+	deliver(t, b, s, all, 300, b.Cut)
 	checkReceived(t, b, all)
 }
 
 func hangLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
-	all := frames(t, 2000, 64<<10)
-	deliver(t, b, s, all, 500, b.Hang)
+	all := frames(t, 900, 64<<10)
+	deliver(t, b, s, all, 300, b.Hang)
 	checkReceived(t, b, all)
 }
 
 func restartLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
-	all := frames(t, 1000, 64<<10)
+	all := frames(t, 700, 64<<10)
 	deliver(t, b, s, all, 200, func() {
 		b.Kill()
+		if err := connect(t, b.NewSink(t), Timeout); err == nil {
+			t.Error("connected to a broker that is not there")
+		}
 		b.Start()
 	})
 	// Order is not asked for: of frames it had not confirmed, a killed broker may have kept one and not the one before it.
@@ -194,8 +239,9 @@ func fill(t *testing.T, s bridge.Sink, l *ledger) int {
 }
 
 // deliver is a bridge's worker in its simplest form: it sends all frames, and after a fault it connects again and resends from the
-// first unconfirmed one. The fault happens once, after so many confirmed frames, and is restored when the sink has noticed it.
-func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after int, fault func()) {
+// first unconfirmed one. The fault happens once, after so many confirmed frames, and is restored when the sink has noticed it. It returns
+// which frames were refused for good.
+func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after int, fault func()) (refused []int) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for confirmed := 0; confirmed < len(all); {
@@ -222,11 +268,13 @@ func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after i
 		waitEnded(t, &l, sent)
 		closeSink(t, s)
 		confirmed += l.check(t, confirmed, sent)
+		refused = append(refused, l.refused...)
 		b.Restore()
 	}
 	if fault != nil {
 		t.Error("the fault came too late")
 	}
+	return refused
 }
 
 func waitEnded(t *testing.T, l *ledger, n int) {

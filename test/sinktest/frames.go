@@ -41,6 +41,8 @@ type ledger struct {
 	mu   sync.Mutex
 	ends []end
 	lost bool // a frame ended with ErrNotConnected
+
+	refused []int // frames that ended with ErrRejected, as check finds them
 }
 
 type end struct {
@@ -64,8 +66,8 @@ func (l *ledger) count() (int, bool) {
 	return len(l.ends), l.lost
 }
 
-// check fails the test unless each of the frames from first on has ended once, in order, confirmed ones before those that found no
-// connection. It returns how many were confirmed.
+// check fails the test unless each of the frames from first on has ended once, in order, those that the broker answered for before those
+// that found no connection. It returns how many were answered for: confirmed or, as it also notes, refused.
 func (l *ledger) check(t testing.TB, first, sent int) int {
 	t.Helper()
 	l.mu.Lock()
@@ -73,20 +75,24 @@ func (l *ledger) check(t testing.TB, first, sent int) int {
 	if len(l.ends) != sent {
 		t.Fatalf("%d of %d frames ended", len(l.ends), sent)
 	}
-	confirmed := 0
+	answered := 0
 	for i, e := range l.ends {
+		refused := errors.Is(e.err, bridge.ErrRejected)
 		switch {
 		case e.frame != first+i:
 			t.Fatalf("frame %d ended where %d was next", e.frame, first+i)
-		case e.err == nil && confirmed < i:
-			t.Fatalf("frame %d was confirmed after %v", e.frame, l.ends[i-1].err)
-		case e.err == nil:
-			confirmed++
+		case (e.err == nil || refused) && answered < i:
+			t.Fatalf("frame %d was answered for after %v", e.frame, l.ends[i-1].err)
+		case e.err == nil || refused:
+			answered++
 		case !errors.Is(e.err, bridge.ErrNotConnected):
 			t.Fatalf("frame %d ended with %v", e.frame, e.err)
 		}
+		if refused {
+			l.refused = append(l.refused, e.frame)
+		}
 	}
-	return confirmed
+	return answered
 }
 
 // checkReceived waits until the broker has all frames, and fails the test unless they first arrived in order.

@@ -33,7 +33,15 @@ func (k *checker) redis(path string, r *Redis) {
 	k.network(path+".url", r.URL, "redis", "rediss", "unix")
 	k.tls(path+".tls", r.TLS, r.URL, "rediss")
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
-	k.above(path+".ttl", r.TTL, time.Second)
+	if r.TTL != Adaptive {
+		k.above(path+".ttl", time.Duration(r.TTL), time.Second)
+	}
+	k.above(path+".ttl_min", r.TTLMin, time.Second)
+	k.above(path+".ttl_max", r.TTLMax, time.Second)
+	if r.TTLMax >= time.Second && r.TTLMax < r.TTLMin {
+		what := fmt.Sprintf("%s is more than ttl_max %s", formatDuration(r.TTLMin), formatDuration(r.TTLMax))
+		k.fail(path+".ttl_min", what, "write at most "+formatDuration(r.TTLMax))
+	}
 	if r.Latest != "" {
 		k.latest(path+".latest", r.Latest, r.Constants())
 	}

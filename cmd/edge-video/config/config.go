@@ -168,8 +168,10 @@ type Redis struct {
 	Key      string        `yaml:"key"`
 	VHost    string        `yaml:"vhost"`  // {vhost} of Key
 	Prefix   string        `yaml:"prefix"` // {prefix} of Key
-	TTL      time.Duration `yaml:"ttl"`
-	Latest   string        `yaml:"latest"` // key of a camera's newest frame; "" means none
+	TTL      TTL           `yaml:"ttl"`
+	TTLMin   time.Duration `yaml:"ttl_min"` // with an adaptive TTL, for cameras that nobody reads
+	TTLMax   time.Duration `yaml:"ttl_max"` // and for those read often
+	Latest   string        `yaml:"latest"`  // key of a camera's newest frame; "" means none
 	Metadata Metadata      `yaml:"metadata"`
 	TLS      TLS           `yaml:"tls"`
 }

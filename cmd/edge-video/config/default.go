@@ -70,5 +70,5 @@ func DefaultRabbitMQ() RabbitMQ {
 
 // DefaultRedis is a Redis sink of which only the URL is missing.
 func DefaultRedis() Redis {
-	return Redis{Key: "frames:{camera}:{unixnano}", TTL: 5 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
+	return Redis{Key: "frames:{camera}:{unixnano}", TTL: TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
 }

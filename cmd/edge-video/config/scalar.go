@@ -104,6 +104,8 @@ func wanted(v reflect.Value) string {
 		return "a size"
 	case *Sync:
 		return "a sync policy"
+	case *TTL:
+		return "a duration"
 	}
 	switch v.Kind() {
 	case reflect.Bool:

@@ -111,6 +111,8 @@ bridges:
       vhost: ""
       prefix: ""
       ttl: 5m
+      ttl_min: 1m
+      ttl_max: 10m
       latest: ""
       metadata:
         stream: ""

@@ -19,30 +19,64 @@ type route struct {
 	cameras       []string
 }
 
-// rabbits writes a bridge for every exchange and form of routing key that there is, mostly one.
-func (c *converter) rabbits(b broker) {
+// octets is the content type that pictures were sent with.
+const octets = "application/octet-stream"
+
+// rabbitmq writes the bridge to RabbitMQ, where there was one: what most cameras have in common, and what is different for others.
+func (c *converter) rabbitmq(b broker) {
 	address := c.old.text(b.url)
 	routes := c.routes(b)
 	if address == "" {
 		c.note(2, "The old file names no RabbitMQ: no bridge goes there.")
 		return
 	}
-	for i, r := range routes {
-		name := "rabbitmq"
-		if i > 0 {
-			name += "-" + strconv.Itoa(i+1)
-		}
-		c.page.WriteString("  - ")
-		c.page.set(0, "name", name)
-		if len(routes) > 1 {
-			c.page.put(4, "cameras", "["+strings.Join(quoted(r.cameras), ", ")+"]")
-		}
-		c.page.section(4, "rabbitmq")
-		c.address(6, b.url, address, name)
-		c.page.set(6, "exchange", r.exchange)
-		c.page.set(6, "routing_key", r.key)
-		c.page.put(6, "persistent", "false", "as before; true has the broker write frames to disk")
+	slices.SortStableFunc(routes, func(x, y route) int { return len(y.cameras) - len(x.cameras) })
+	c.begin("rabbitmq")
+	c.page.section(4, "rabbitmq")
+	c.address(6, b.url, address, "rabbitmq")
+	c.page.set(6, "exchange", routes[0].exchange)
+	if slices.ContainsFunc(routes, func(r route) bool { return strings.HasPrefix(r.exchange, "amq.") }) {
+		c.page.put(6, "declare", "false", "the broker's own exchanges are there")
 	}
+	c.page.set(6, "routing_key", routes[0].key)
+	c.page.set(6, "content_type", octets)
+	c.page.put(6, "persistent", "false", "as before; true has the broker write frames to disk")
+	if len(routes) > 1 {
+		c.page.section(6, "overrides")
+	}
+	for _, r := range routes[1:] {
+		for _, cam := range r.cameras {
+			c.override(cam, r, routes[0])
+		}
+	}
+}
+
+// override writes what is different for a camera.
+func (c *converter) override(cam string, own, all route) {
+	keys := "camera: " + quote(cam)
+	if own.exchange != all.exchange {
+		keys += ", exchange: " + quote(own.exchange)
+	}
+	if own.key != all.key {
+		keys += ", routing_key: " + quote(own.key)
+	}
+	c.page.WriteString("        - {" + keys + "}\n")
+}
+
+// metadata says that no one is told of pictures in Redis and of the states of cameras any more.
+func (c *converter) metadata() {
+	if !c.old.truth("metadata.enabled") {
+		c.off("metadata", "Not in use: metadata.enabled was not true")
+		return
+	}
+	c.off("metadata", "This release has no messages with metadata")
+	c.note(2, "Metadata went to another exchange, for which this release has no bridge: metadata.exchange and metadata.routing_key are left out.")
+}
+
+// begin begins a bridge.
+func (c *converter) begin(name string) {
+	c.page.WriteString("  - ")
+	c.page.set(0, "name", name)
 }
 
 // routes sorts the cameras by where their frames go.
@@ -111,8 +145,7 @@ func (c *converter) redis(r cache) {
 		prefix = "frames"
 	}
 	c.literal("redis.prefix", prefix)
-	c.page.WriteString("  - ")
-	c.page.set(0, "name", "redis")
+	c.begin("redis")
 	if r.timeout >= time.Second {
 		c.page.put(4, "timeout", duration(r.timeout), "redis.timeout")
 	}
@@ -158,11 +191,4 @@ func vhostOf(address string) string {
 		return "/"
 	}
 	return u.Path[1:]
-}
-
-func quoted(all []string) (out []string) {
-	for _, s := range all {
-		out = append(out, quote(s))
-	}
-	return out
 }

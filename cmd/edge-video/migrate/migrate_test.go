@@ -188,7 +188,7 @@ func TestConvert_NamesTheCulprit(t *testing.T) {
 		"password without user": {"old.yaml", head + "cameras:\n  - {id: a, url: 'rtsp://:hunter2@h'}\n", "old.yaml:5: cameras[0].url: holds a password without a user"},
 		"unknown scheme":        {"old.yaml", head + "cameras:\n  - {id: a, url: 'gopher://u:hunter2@h'}\n", "old.yaml: cameras[0].url: in the new configuration "},
 		"no exchange":           {"old.yaml", "fps: 1\namqp: {url: 'amqp://h'}\n", "old.yaml:2: amqp.exchange: is missing"},
-		"exchange of the broker's own": {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: amq.topic}\n",
+		"exchange of no broker": {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: \"a\\nb\"}\n",
 			"old.yaml: bridges[0].rabbitmq.exchange: in the new configuration "},
 		"brace":        {"old.yaml", "fps: 1\namqp: {url: 'amqp://h', exchange: x, routing_key_prefix: '{a'}\n", "old.yaml:2: amqp.routing_key_prefix: holds a brace"},
 		"duration":     {"old.yaml", "fps: 1\nredis: {enabled: true, ttl: soon}\n", "old.yaml:2: redis.ttl: is not a duration"},
