@@ -19,7 +19,7 @@ help: ## print this
 build: ## compile bin/edge-video
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/edge-video ./cmd/edge-video
 
-run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL or REDIS_URL is set
+run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL, REDIS_URL or MQTT_URL is set
 	bin/edge-video demo
 
 test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis and Mosquitto

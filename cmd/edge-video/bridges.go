@@ -58,7 +58,7 @@ func (b *bridges) prepare(c *config.Config) ([]*running, error) {
 			return nil, err
 		}
 		log := b.log.With("bridge", wanted.Name, "redelivery", true)
-		r.errands = newErrands(c.Node, r.worker, func() (bridge.Sink, error) { return newSink(c.Site, wanted, log, prometheus.NewRegistry()) })
+		r.errands = newErrands(c.Node, r.worker, func() (bridge.Sink, error) { return newSink(c, aside(wanted), log, prometheus.NewRegistry()) })
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(x, y *running) int { return strings.Compare(x.config.Name, y.config.Name) })

@@ -75,7 +75,7 @@ func (d *demoCommand) config() (*config.Config, error) {
 	}
 	b.WriteString("bridges:\n")
 	bridges := 0
-	for _, br := range [][3]string{{"RABBITMQ_URL", "broker", "rabbitmq"}, {"REDIS_URL", "cache", "redis"}} {
+	for _, br := range [][3]string{{"RABBITMQ_URL", "broker", "rabbitmq"}, {"REDIS_URL", "cache", "redis"}, {"MQTT_URL", "topics", "mqtt"}} {
 		if os.Getenv(br[0]) != "" {
 			fmt.Fprintf(&b, "  - {name: %s, %s: {url: \"${%s}\"}}\n", br[1], br[2], br[0])
 			bridges++
@@ -123,14 +123,17 @@ func (d *demoCommand) explain(w io.Writer, cfg *config.Config) {
 
 `, server, cfg.HTTP.Listen)
 	for _, b := range cfg.Bridges {
-		if r := b.RabbitMQ; r != nil {
-			fmt.Fprintf(w, "bridge %s: to RabbitMQ %s, exchange %s, routing key %s\n", b.Name, r.URL, r.Exchange, r.RoutingKey)
-		} else {
+		switch {
+		case b.RabbitMQ != nil:
+			fmt.Fprintf(w, "bridge %s: to RabbitMQ %s, exchange %s, routing key %s\n", b.Name, b.RabbitMQ.URL, b.RabbitMQ.Exchange, b.RabbitMQ.RoutingKey)
+		case b.Redis != nil:
 			fmt.Fprintf(w, "bridge %s: to Redis %s, key %s, for %s\n", b.Name, b.Redis.URL, b.Redis.Key, b.Redis.TTL)
+		case b.MQTT != nil:
+			fmt.Fprintf(w, "bridge %s: to MQTT %s, topic %s with prefix %q\n", b.Name, b.MQTT.URL, b.MQTT.Topic, b.MQTT.Prefix)
 		}
 	}
 	if len(cfg.Bridges) == 0 {
-		fmt.Fprintln(w, "no bridges: set RABBITMQ_URL or REDIS_URL to see frames arrive there too")
+		fmt.Fprintln(w, "no bridges: set RABBITMQ_URL, REDIS_URL or MQTT_URL to see frames arrive there too")
 	}
 	fmt.Fprintln(w, "\nStop with Ctrl-C. Rates:")
 }

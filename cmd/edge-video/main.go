@@ -1,4 +1,4 @@
-// Command edge-video captures cameras into an embedded NATS JetStream and bridges the frames to RabbitMQ and Redis.
+// Command edge-video captures cameras into an embedded NATS JetStream and bridges the frames to RabbitMQ, Redis and MQTT.
 package main
 
 import (
@@ -54,7 +54,7 @@ func main() {
 func run(ctx context.Context, hangup hangups, args []string, c console) int {
 	exited := -1
 	parser, err := kong.New(&commands{}, kong.Name("edge-video"), kong.Writers(c.out, c.err),
-		kong.Description("Captures IP cameras into an embedded NATS JetStream, and republishes every frame to RabbitMQ and Redis."),
+		kong.Description("Captures IP cameras into an embedded NATS JetStream, and republishes every frame to RabbitMQ, Redis and MQTT."),
 		kong.Exit(func(code int) { exited = code }), kong.WithHyphenPrefixedParameters(true), // --from -2h
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(c, hangup))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/bridge/mqtt"
 	"github.com/edge-video/edge-video/bridge/rabbitmq"
 	"github.com/edge-video/edge-video/bridge/redis"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
@@ -112,7 +114,7 @@ func splitCredentials(cam config.Camera) (address, username, password string) {
 // newWorker makes the worker of a bridge with its sink.
 func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": b.Name}, reg)
-	sink, err := newSink(c.Site, b, log.With("bridge", b.Name), reg)
+	sink, err := newSink(c, b, log.With("bridge", b.Name), reg)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
@@ -123,20 +125,29 @@ func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logg
 	}, sink, s.Connect, log, reg), nil
 }
 
-func newSink(site string, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
+func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
 	if r := b.RabbitMQ; r != nil {
-		cfg, err := rabbitmqConfig(site, b)
+		cfg, err := rabbitmqConfig(c.Site, b)
 		if err != nil {
 			return nil, err
 		}
 		return rabbitmq.New(cfg, log, reg)
+	}
+	if m := b.MQTT; m != nil {
+		topic, err := bridge.ParseTemplate(m.Topic, m.Constants())
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.topic: %w", err)
+		}
+		// two connections may not share an id, and a bridge may be at work in several processes
+		id := cmp.Or(m.ClientID, fmt.Sprintf("edge-video-%s-%s-%s-%08x", c.Site, c.Node, b.Name, rand.Uint32()))
+		return mqtt.New(mqtt.Config{URL: m.URL.Reveal(), Topic: topic, Retain: m.Retain, ClientID: id, Timeout: b.Timeout, TLS: bridge.TLS(m.TLS)}, log, reg)
 	}
 	r := b.Redis
 	key, err := bridge.ParseTemplate(r.Key, r.Constants())
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
-	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, Site: site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, Site: c.Site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.TTL == config.Adaptive {
 		cfg.Adaptive = redis.Adaptive{Min: r.TTLMin, Max: r.TTLMax}
 	} else {
@@ -154,6 +165,16 @@ func newSink(site string, b config.Bridge, log *slog.Logger, reg prometheus.Regi
 		}
 	}
 	return redis.New(cfg, log, reg)
+}
+
+// aside is a bridge as a second sink beside its own needs it: a broker of MQTT ends the older of two connections with one client id.
+func aside(b config.Bridge) config.Bridge {
+	if b.MQTT != nil {
+		own := *b.MQTT
+		own.ClientID = ""
+		b.MQTT = &own
+	}
+	return b
 }
 
 // rabbitmqConfig is what the sink of a bridge of the given site needs to know.

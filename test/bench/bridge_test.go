@@ -5,18 +5,23 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	amqp "github.com/rabbitmq/amqp091-go"
 	goredis "github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/bridge/mqtt"
 	"github.com/edge-video/edge-video/bridge/rabbitmq"
 	"github.com/edge-video/edge-video/bridge/redis"
 	"github.com/edge-video/edge-video/node"
@@ -48,6 +53,16 @@ func BenchmarkBridge(b *testing.B) {
 		}
 		compare(b, func() { bareRedis(b, cache, body) }, func(reg prometheus.Registerer) (bridge.Sink, error) {
 			return redis.New(redis.Config{URL: cache.URL(), Key: key, TTL: 10 * time.Second, Timeout: 10 * time.Second}, slog.New(slog.DiscardHandler), reg)
+		}, body)
+	})
+	b.Run("mqtt", func(b *testing.B) {
+		broker := harness.StartMosquitto(b, harness.MosquittoOptions{Config: []string{"set_tcp_nodelay true", fmt.Sprint("max_inflight_messages ", bareWindow)}})
+		topic, err := bridge.ParseTemplate("cameras/{camera}", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		compare(b, func() { bareMQTT(b, broker, body) }, func(reg prometheus.Registerer) (bridge.Sink, error) {
+			return mqtt.New(mqtt.Config{URL: broker.URL(), Topic: topic, ClientID: "bench", Timeout: 10 * time.Second}, slog.New(slog.DiscardHandler), reg)
 		}, body)
 	})
 	broker := harness.StartRabbitMQ(b, harness.RabbitMQOptions{})
@@ -175,6 +190,32 @@ func bareRedis(b *testing.B, cache *harness.Redis, body []byte) {
 		if err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// bareMQTT publishes with quality of service 1 and a window of 256 in flight, each from a goroutine of its own: that is how the client
+// keeps many.
+func bareMQTT(b *testing.B, broker *harness.Mosquitto, body []byte) {
+	b.Helper()
+	conn, err := net.Dial("tcp", broker.Addr())
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(conn)})
+	if _, err := client.Connect(b.Context(), &paho.Connect{ClientID: "bare", CleanStart: true, KeepAlive: 30}); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(&paho.Disconnect{}) }()
+	var g errgroup.Group
+	g.SetLimit(bareWindow)
+	for i := range bridgeFrames {
+		g.Go(func() error {
+			_, err := client.Publish(b.Context(), &paho.Publish{QoS: 1, Topic: fmt.Sprintf("cameras/cam-%d", i%4), Payload: body})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
 	}
 }
 

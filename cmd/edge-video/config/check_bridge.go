@@ -33,8 +33,11 @@ func (k *checker) bridges() {
 		if b.Redis != nil {
 			k.redis(path+".redis", b.Redis)
 		}
-		if (b.RabbitMQ == nil) == (b.Redis == nil) {
-			k.fail(path, "a bridge has exactly one of rabbitmq and redis", "give one, and a second bridge for the other")
+		if b.MQTT != nil {
+			k.mqtt(path+".mqtt", b.MQTT)
+		}
+		if sinks := []bool{b.RabbitMQ != nil, b.Redis != nil, b.MQTT != nil}; len(slices.DeleteFunc(sinks, func(given bool) bool { return !given })) != 1 {
+			k.fail(path, "a bridge has exactly one of rabbitmq, redis and mqtt", "give one, and a second bridge for another")
 		}
 	}
 }

@@ -108,7 +108,7 @@ type Mask struct {
 	Height float64 `yaml:"height"`
 }
 
-// Bridge is one consumer that republishes frames. Exactly one of RabbitMQ and Redis is set.
+// Bridge is one consumer that republishes frames. Exactly one of RabbitMQ, Redis and MQTT is set.
 type Bridge struct {
 	Name     string        `yaml:"name"`
 	Cameras  []string      `yaml:"cameras"` // "*" alone, ids, or <site>.<id>
@@ -121,6 +121,7 @@ type Bridge struct {
 	Timeout  time.Duration `yaml:"timeout"` // for a sink to confirm before it counts as down
 	RabbitMQ *RabbitMQ     `yaml:"rabbitmq"`
 	Redis    *Redis        `yaml:"redis"`
+	MQTT     *MQTT         `yaml:"mqtt"`
 }
 
 // Breaker configures a bridge's circuit breaker: it opens after Failures in a row, for Open at first and MaxOpen at most.
@@ -174,6 +175,18 @@ type Redis struct {
 	Latest   string        `yaml:"latest"`  // key of a camera's newest frame; "" means none
 	Metadata Metadata      `yaml:"metadata"`
 	TLS      TLS           `yaml:"tls"`
+}
+
+// MQTT is a sink. URL is filled in from URLFile where that is given.
+type MQTT struct {
+	URL      URL    `yaml:"url"`
+	URLFile  string `yaml:"url_file,omitempty"`
+	Topic    string `yaml:"topic"`
+	Prefix   string `yaml:"prefix"`
+	QoS      int    `yaml:"qos"` // 1
+	Retain   bool   `yaml:"retain"`
+	ClientID string `yaml:"client_id"` // "" is one made of site, node and bridge
+	TLS      TLS    `yaml:"tls"`
 }
 
 // Metadata configures an entry per frame in the Redis stream whose key the template Stream makes; "" means none.

@@ -59,6 +59,8 @@ func (d *decoder) fresh(t reflect.Type) reflect.Value {
 		*p = DefaultRabbitMQ()
 	case *Redis:
 		*p = DefaultRedis()
+	case *MQTT:
+		*p = DefaultMQTT()
 	}
 	return v
 }

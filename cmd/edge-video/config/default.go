@@ -72,3 +72,8 @@ func DefaultRabbitMQ() RabbitMQ {
 func DefaultRedis() Redis {
 	return Redis{Key: "frames:{camera}:{unixnano}", TTL: TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
 }
+
+// DefaultMQTT is an MQTT sink of which only the URL is missing.
+func DefaultMQTT() MQTT {
+	return MQTT{Topic: "{prefix}{camera}", Prefix: "cameras/", QoS: 1}
+}

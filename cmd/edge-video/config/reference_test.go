@@ -35,7 +35,7 @@ func TestReference_IsTheDefault(t *testing.T) {
 
 func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	dir := t.TempDir()
-	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "registration-token": "x", "gate-url": "rtsp://h/x?token=t", "redis-url": "redis://h"} {
+	for file, text := range map[string]string{"hub.creds": "x", "dock-1": "x", "registration-token": "x", "gate-url": "rtsp://h/x?token=t", "redis-url": "redis://h", "mqtt-url": "mqtt://h"} {
 		write(t, dir+"/"+file, text)
 	}
 	text := regexp.MustCompile(`(?m)^#([a-z]| {2})`).ReplaceAllString(readReference(t), "$1")
@@ -43,15 +43,15 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	if len(warnings) != 0 {
 		t.Errorf("got warnings %v, want none", warnings)
 	}
-	if len(got.Cameras) != 3 || len(got.Bridges) < 2 || len(got.NATS.Leaf.Remotes) != 1 {
-		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 3, 2 or more and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
+	if len(got.Cameras) != 3 || len(got.Bridges) < 3 || len(got.NATS.Leaf.Remotes) != 1 {
+		t.Fatalf("got %d cameras, %d bridges, %d remotes, want 3, 3 or more and 1", len(got.Cameras), len(got.Bridges), len(got.NATS.Leaf.Remotes))
 	}
 	for _, c := range got.Cameras {
 		if d := cmp.Diff(c.Reading, config.Default().Capture.Reading); d != "" {
 			t.Errorf("camera %s, -example +default:\n%s", c.ID, d)
 		}
 	}
-	for _, b := range got.Bridges[:2] { // the others are examples of what to set
+	for _, b := range got.Bridges[:3] { // the others are examples of what to set
 		want := config.DefaultBridge()
 		want.Name = b.Name
 		if b.RabbitMQ != nil {
@@ -63,6 +63,11 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 			sink := config.DefaultRedis()
 			sink.URL, sink.URLFile = b.Redis.URL, b.Redis.URLFile
 			want.Redis = &sink
+		}
+		if b.MQTT != nil {
+			sink := config.DefaultMQTT()
+			sink.URL, sink.URLFile = b.MQTT.URL, b.MQTT.URLFile
+			want.MQTT = &sink
 		}
 		if d := cmp.Diff(b, want); d != "" {
 			t.Errorf("bridge %s, -example +default:\n%s", b.Name, d)

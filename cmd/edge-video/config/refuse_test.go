@@ -22,6 +22,7 @@ func cam(lines string) string {
 // rabbit and cache are a bridge section with keys of its sink from line 5 on.
 func rabbit(lines string) string { return header + "    rabbitmq:\n" + indent(indent(lines)) }
 func cache(lines string) string  { return header + "    redis:\n" + indent(indent(lines)) }
+func mqtt(lines string) string   { return header + "    mqtt:\n" + indent(indent(lines)) }
 
 func indent(lines string) string {
 	var b strings.Builder
@@ -173,8 +174,8 @@ func refused() map[string][2]string {
 		"bridge without name":     {oneCamera + "bridges:\n  - redis: {url: 'redis://h'}", "f.yaml:3: bridges[0].name: is missing"},
 		"bridge name with dot":    {oneCamera + "bridges:\n  - redis: {url: 'redis://h'}\n    name: a.b", `f.yaml:4: bridges[0].name: "a.b" is not a valid name`},
 		"duplicate bridge name":   {header + "    redis: {url: 'redis://h'}\n  - name: b\n    redis: {url: 'redis://h'}", `f.yaml:5: bridges[1].name: "b" is already the name of bridges[0]`},
-		"bridge without sink":     {header, "f.yaml:3: bridges[0]: a bridge has exactly one of rabbitmq and redis"},
-		"bridge with two sinks":   {header + "    redis: {url: 'redis://h'}\n    rabbitmq: {url: 'amqp://h'}", "f.yaml:3: bridges[0]: a bridge has exactly one of rabbitmq and redis"},
+		"bridge without sink":     {header, "f.yaml:3: bridges[0]: a bridge has exactly one of rabbitmq, redis and mqtt"},
+		"bridge with two sinks":   {header + "    redis: {url: 'redis://h'}\n    rabbitmq: {url: 'amqp://h'}", "f.yaml:3: bridges[0]: a bridge has exactly one of rabbitmq, redis and mqtt"},
 		"max age negative":        {cache("url: redis://h") + "    max_age: -1s", "f.yaml:6: bridges[0].max_age: -1s is below 0; write 0s for none"},
 		"bridge fps negative":     {cache("url: redis://h") + "    fps: -2", "f.yaml:6: bridges[0].fps: -2 is not from 0 to 240; write 0 for all"},
 		"bridge fps high":         {cache("url: redis://h") + "    fps: 241", "f.yaml:6: bridges[0].fps: 241 is not from 0 to 240"},
@@ -198,6 +199,19 @@ func refused() map[string][2]string {
 		"rabbitmq url file gone":  {rabbit("url_file: /nowhere"), `f.yaml:5: bridges[0].rabbitmq.url_file: file "/nowhere" cannot be read`},
 		"rabbitmq url file wrong": {rabbit("url_file: ${SECRET_FILE}"), `f.yaml:5: bridges[0].rabbitmq.url_file: "***" has no scheme`},
 		"tls without use":         {rabbit("url: amqp://h\ntls: {server_name: x}"), "f.yaml:6: bridges[0].rabbitmq.tls: has no effect on a connection that is not encrypted; write amqps in url"},
+		"mqtt url scheme":         {mqtt("url: tcp://h"), `f.yaml:5: bridges[0].mqtt.url: `},
+		"mqtt url path":           {mqtt("url: mqtt://h/cameras"), "f.yaml:5: bridges[0].mqtt.url: has more than user, password, host and port"},
+		"mqtt qos 0":              {mqtt("url: mqtt://h\nqos: 0"), "f.yaml:6: bridges[0].mqtt.qos: 0 has the broker confirm nothing"},
+		"mqtt qos 2":              {mqtt("url: mqtt://h\nqos: 2"), "f.yaml:6: bridges[0].mqtt.qos: 2 is not used here; write 1"},
+		"mqtt topic empty":        {mqtt("url: mqtt://h\ntopic: ''"), "f.yaml:6: bridges[0].mqtt.topic: is empty"},
+		"mqtt topic field":        {mqtt("url: mqtt://h\ntopic: '{vhost}'"), `f.yaml:6: bridges[0].mqtt.topic: template "{vhost}": unknown field {vhost}`},
+		"mqtt topic wildcard":     {mqtt("url: mqtt://h\ntopic: 'a/+/{camera}'"), "f.yaml:6: bridges[0].mqtt.topic: holds # or +"},
+		"mqtt prefix wildcard":    {mqtt("url: mqtt://h\nprefix: 'a/#/'"), "f.yaml:4: bridges[0].mqtt.topic: holds # or +"},
+		"mqtt topic reserved":     {mqtt("url: mqtt://h\nprefix: '$SYS/'"), "f.yaml:4: bridges[0].mqtt.topic: begins with $"},
+		"mqtt topic long":         {mqtt("url: mqtt://h\ntopic: " + strings.Repeat("x", 65_536)), "f.yaml:6: bridges[0].mqtt.topic: can become 65536 bytes long"},
+		"mqtt prefix alone":       {mqtt("url: mqtt://h\ntopic: '{prefix}'\nprefix: ''"), "f.yaml:7: bridges[0].mqtt.prefix: is empty"},
+		"mqtt tls without use":    {mqtt("url: mqtt://h\ntls: {server_name: x}"), "f.yaml:6: bridges[0].mqtt.tls: has no effect"},
+		"mqtt beside redis":       {cache("url: redis://h") + "    mqtt: {url: 'mqtt://h'}\n", "f.yaml:3: bridges[0]: a bridge has exactly one of rabbitmq, redis and mqtt"},
 		"tls half a pair":         {rabbit("url: amqps://h\ntls: {key: '${SECRET_FILE}'}"), "f.yaml:6: bridges[0].rabbitmq.tls: has one of certificate and key"},
 		"tls file gone":           {rabbit("url: amqps://h\ntls: {ca: /nowhere}"), `f.yaml:6: bridges[0].rabbitmq.tls.ca: file "/nowhere" cannot be read`},
 		"exchange empty":          {rabbit("url: amqp://h\nexchange: ''"), "f.yaml:6: bridges[0].rabbitmq.exchange: is empty"},
@@ -328,6 +342,7 @@ func TestParse_AcceptsWhatIsAllowed(t *testing.T) {
 		"cameras: [{id: a, url: 'udp://@239.0.0.1:1234'}, {id: b, url: 'srt://:9000?mode=listener'}, {id: c, url: 'v4l2:/dev/video0'}]",
 		"cameras: [{id: a, url: 'lavfi:testsrc2=size=640x360:rate=10'}, {id: b, url: 'file:/path/clip.mp4'}]",
 		"cameras: [{id: a, url: 'rtsp://[fe80::1]:554/x', username: u}]",
+		mqtt("url: mqtts://u:p@h:8883/\ntopic: '{site}/{prefix}{camera}'\nretain: true\nclient_id: gate"),
 		cache("url: unix:///run/redis.sock"), cache("url: rediss://:pw@h/0\nkey: '{site}:{camera}:{epoch}:{seq:05d}'"),
 		rabbit("url: amqps://u:p@h/%2F\nrouting_key: '{vhost}.{site}.{camera}'"),
 		cam("masks: [{x: 0.1, y: 0.9, width: 0.9, height: 0.1}, {x: 0, y: 0, width: 1, height: 1}]\nrtsp_transport: udp_multicast"),

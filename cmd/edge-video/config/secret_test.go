@@ -41,6 +41,7 @@ cameras:
 bridges:
   - {name: q, rabbitmq: {url: "amqp://u:hunter2@h/v"}}
   - {name: r, redis: {url: "redis://:hunter2@h/v"}}
+  - {name: m, mqtt: {url: "mqtt://u:hunter2@h"}}
 `)
 	out, err := c.YAML()
 	if err != nil {
@@ -147,6 +148,9 @@ func TestParse_NoMessageShowsASecret(t *testing.T) {
 		"bridges: [{name: q, rabbitmq: {url: 'amqp://u:hunter2@'}}]",
 		"bridges: [{name: q, rabbitmq: {url_file: '${FILE}'}}]",
 		"bridges: [{name: q, redis: {url: '${PASSWORD}'}}]",
+		"bridges: [{name: q, mqtt: {url: 'mqtt://u:hunter2@h:1:2'}}]",
+		"bridges: [{name: q, mqtt: {url: 'mqtt://u:hunter2@h/x'}}]",
+		"bridges: [{name: q, mqtt: {url: 'http://u:hunter2@h'}}]",
 		"site: a\nnats: {leaf: {remotes: [{url: 'tls://hunter2@h:x'}]}}",
 	} {
 		_, warnings, err := config.Parse("f.yaml", []byte(text), env("FILE", file, "PASSWORD", "hunter2"))
