@@ -62,5 +62,8 @@ func KickSubject(site, camera string) string { return "camera.kick." + site + ".
 // ReloadSubject is where a node is asked to read its configuration file again; the answer lists the changes, one a line.
 func ReloadSubject(site, node string) string { return "node.reload." + site + "." + node }
 
+// HoldSubject is where whoever runs a bridge is asked to hold its breaker open for a while; requests and answers are JSON.
+func HoldSubject(site, bridge string) string { return "bridge.hold." + site + "." + bridge }
+
 // RedeliverSubject is where whoever runs a bridge is asked to bring frames to its sink again; requests and answers are JSON.
 func RedeliverSubject(site, bridge string) string { return "bridge.redeliver." + site + "." + bridge }

@@ -44,11 +44,12 @@ func (a *app) runControl(ctx context.Context, ready func()) error {
 	kick := func(r micro.Request) { a.control.kick(r) }
 	reload := func(r micro.Request) { a.control.reload(ctx, r) }
 	redeliver := func(r micro.Request) { a.control.redeliver(r) }
+	hold := func(r micro.Request) { a.control.hold(r) }
 	for _, e := range []struct {
 		name, subject string
 		handler       micro.HandlerFunc
 	}{{"kick", schema.KickSubject(c.Site, "*"), kick}, {"reload", schema.ReloadSubject(c.Site, c.Node), reload},
-		{"redeliver", schema.RedeliverSubject(c.Site, "*"), redeliver}} {
+		{"redeliver", schema.RedeliverSubject(c.Site, "*"), redeliver}, {"hold", schema.HoldSubject(c.Site, "*"), hold}} {
 		if err := service.AddEndpoint(e.name, e.handler, micro.WithEndpointSubject(e.subject)); err != nil {
 			return fmt.Errorf("offering %s: %w", e.subject, err)
 		}
@@ -104,6 +105,22 @@ func (c *control) redeliver(r micro.Request) {
 	default:
 		c.answer(r, answer)
 	}
+}
+
+// hold holds a bridge's breaker open, or lets it go.
+func (c *control) hold(r micro.Request) {
+	b := c.app.bridges.named(lastToken(r.Subject()))
+	if b == nil {
+		return
+	}
+	var request holdRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		c.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
+		return
+	}
+	answer := b.hold(&request)
+	answer.Node, answer.Horizon, answer.HasLimit = c.app.config.Load().Node, c.app.fleet.Health().Horizon, true
+	c.answer(r, answer)
 }
 
 // lastToken is the camera or bridge that a request is about.

@@ -26,6 +26,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Run a node as its configuration says."`
 	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
 	Kick    kickCommand    `cmd:"" help:"Have a camera that waits for its next try be tried now."`
+	Drill   drillCommand   `cmd:"" help:"Hold a bridge's breaker open for a while, and report what an outage of its sink comes to."`
 	Replay  replayCommand  `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
 	Requeue requeueCommand `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
