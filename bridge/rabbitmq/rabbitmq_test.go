@@ -46,6 +46,7 @@ func TestSink(t *testing.T) {
 		"FaultsHaveTheirNames":           faultsHaveTheirNames,
 		"HungBrokerIsATimeout":           hungBrokerIsATimeout,
 		"PermissionTakenAwayIsNamed":     permissionTakenAway,
+		"CutsBeforeTheConfirm":           cutsBeforeTheConfirm,
 		"CertificatesAreAskedFor": func(t *testing.T, r *harness.RabbitMQ) {
 			certificatesAreAskedFor(t, r, certificates)
 		},
