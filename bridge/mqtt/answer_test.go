@@ -151,7 +151,7 @@ func TestSink_AnswerHasItsClass(t *testing.T) {
 			connect(t, s)
 			errs := send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("a", 2, 10), sinktest.Frame("a", 3, 10))
 			last := errors.Is(errs[2], bridge.ErrNotConnected)
-			if errs[0] != nil || !errors.Is(errs[1], c.want) || last == (c.want == bridge.ErrRejected) {
+			if errs[0] != nil || !errors.Is(errs[1], c.want) || last == errors.Is(c.want, bridge.ErrRejected) {
 				t.Errorf("got %v", errs)
 			}
 			if c.fault != "" && bridge.FaultOf(errs[1]) != c.fault {
