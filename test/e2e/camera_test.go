@@ -140,7 +140,7 @@ func TestFrameSizes_StoredWholeAndTooLargeRefused(t *testing.T) {
 	n.Stop()
 	n.Start()
 	frames := stored(t, js)
-	harness.WaitFor(t, 20*time.Second, "the bridge to catch up", func() bool { return caughtUp(t, js, "cache") })
+	waitPassed(t, js, 20*time.Second, "cache")
 	seen := map[int]bool{}
 	for _, f := range frames {
 		if !bytes.Equal(f.Data, want[len(f.Data)]) || f.Width != 64 || f.Height != 48 || f.ContentType != schema.ContentJPEG {

@@ -31,9 +31,7 @@ func TestCapture_SameFramesInStreamRabbitMQAndRedis(t *testing.T) {
 	}
 	n.Start() // the stream is read from the node itself
 	frames := stored(t, js)
-	harness.WaitFor(t, 20*time.Second, "both bridges to have delivered everything", func() bool {
-		return pending(t, js, "broker") < 20 && pending(t, js, "cache") < 20
-	})
+	waitPassed(t, js, 20*time.Second, "broker", "cache")
 	checkPictures(t, frames)
 	for _, id := range []string{"gate", "made-up"} {
 		some := ofCamera(frames, id)

@@ -76,7 +76,7 @@ func TestDrill_HoldsABridgeAndLosesNothing(t *testing.T) {
 		}
 	}
 	frames := stored(t, js)
-	harness.WaitFor(t, recovery, "the bridge to pass the frames that were read", func() bool { return caughtUp(t, js, "cache") })
+	waitPassed(t, js, recovery, "cache")
 	if again := checkArrivals(t, "Redis", frames, inRedis(t, cache.Client())); again > 0 {
 		t.Errorf("%d frames came again", again)
 	}

@@ -277,6 +277,25 @@ func pending(t *testing.T, js jetstream.JetStream, bridge string) int {
 	return int(info.NumPending) + info.NumAckPending
 }
 
+// waitPassed waits until each bridge's sink has confirmed every frame that FRAMES holds now.
+func waitPassed(t *testing.T, js jetstream.JetStream, within time.Duration, bridges ...string) {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), schema.StreamFrames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := stream.CachedInfo().State.LastSeq
+	harness.WaitFor(t, within, fmt.Sprintf("%v to pass the frames that were read", bridges), func() bool {
+		for _, bridge := range bridges {
+			consumer, err := js.Consumer(t.Context(), schema.StreamFrames, bridge)
+			if err != nil || consumer.CachedInfo().AckFloor.Stream < last {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // madeUp is a made-up camera of 10 pictures a second.
 func madeUp(id string) string {
 	return fmt.Sprintf("  - {id: %s, url: 'lavfi:testsrc2=size=320x240:rate=10'}\n", id)

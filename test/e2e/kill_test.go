@@ -51,9 +51,7 @@ func TestKill9_AcknowledgedFramesReachTheSinks(t *testing.T) {
 		return storedCount(t, js, "*") > 0 && caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
 	})
 	frames := stored(t, js)
-	harness.WaitFor(t, time.Minute, "both bridges to pass the frames that were read", func() bool {
-		return caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
-	})
+	waitPassed(t, js, time.Minute, "broker", "cache")
 	held := map[string]bool{}
 	for _, f := range frames {
 		held[f.ID()] = true

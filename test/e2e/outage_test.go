@@ -74,9 +74,7 @@ func TestOutage_EveryStoredFrameArrivesInOrder(t *testing.T) {
 	// No goroutine per frame, and none left by a lost connection; a few come and go with requests.
 	harness.WaitFor(t, 20*time.Second, "as many goroutines as before the outages", func() bool { return n.Metric("go_goroutines") <= goroutines+10 })
 	frames := stored(t, js)
-	harness.WaitFor(t, recovery, "the bridges to pass the frames that were read", func() bool {
-		return caughtUp(t, js, "broker") && caughtUp(t, js, "cache")
-	})
+	waitPassed(t, js, recovery, "broker", "cache")
 	for _, id := range []string{"cam-1", "cam-2"} {
 		checkNoGap(t, ofCamera(frames, id))
 	}
