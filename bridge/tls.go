@@ -40,3 +40,12 @@ func (t TLS) Config(host string) (*tls.Config, error) {
 	}
 	return c, nil
 }
+
+// AfterHandshake is the error of the first exchange over an encrypted connection. In TLS 1.3 a broker looks at our certificate when the
+// handshake is over for us, and its answer may not get through: so a connection that ends there is a fault of TLS.
+func AfterHandshake(err error) error {
+	if FaultOf(err) != FaultLost {
+		return err
+	}
+	return &SinkFault{FaultTLS, fmt.Errorf("the broker may not accept our certificate, or wants one: %w", err)}
+}

@@ -58,7 +58,9 @@ func dial(ctx context.Context, u *url.URL, cfg *Config) (*link, error) {
 	}
 	if err == nil {
 		l.in, l.out = bufio.NewReader(l.conn), bufio.NewWriterSize(l.conn, outBuffer)
-		err = l.login(u.User, cfg)
+		if err = l.login(u.User, cfg); u.Scheme == "mqtts" {
+			err = bridge.AfterHandshake(err)
+		}
 	}
 	if !stop() {
 		err = context.Cause(ctx)

@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -20,10 +19,9 @@ func loginFault(err error, secure bool) error {
 		// the client's guess where the broker has only hung up
 		return &bridge.SinkFault{Fault: bridge.FaultLost, Err: errors.New("the broker ended the connection during login")}
 	}
-	why := known(err)
-	if secure && why.Fault == bridge.FaultLost {
-		// In TLS 1.3 a server looks at our certificate when the handshake is over for us, and its answer may not get through.
-		return &bridge.SinkFault{Fault: bridge.FaultTLS, Err: fmt.Errorf("the broker may not accept our certificate, or wants one: %w", why.Err)}
+	why := error(known(err))
+	if secure {
+		return bridge.AfterHandshake(why)
 	}
 	return why
 }

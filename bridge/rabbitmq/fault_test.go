@@ -82,30 +82,9 @@ func permissionTakenAway(t *testing.T, r *harness.RabbitMQ) {
 }
 
 func certificatesAreAskedFor(t *testing.T, r *harness.RabbitMQ, c *harness.Certificates) {
-	other := harness.MakeCertificates(t)
-	whole := bridge.TLS{CA: c.CA, Certificate: c.Client, Key: c.ClientKey, ServerName: harness.ServerName}
-	for name, given := range map[string]func(*bridge.TLS){
-		"unknown CA":            func(s *bridge.TLS) { s.CA = other.CA },
-		"the system's CAs":      func(s *bridge.TLS) { s.CA = "" },
-		"another server's name": func(s *bridge.TLS) { s.ServerName = "other.test" },
-		"the address as name":   func(s *bridge.TLS) { s.ServerName = "" },
-		"no certificate of us":  func(s *bridge.TLS) { s.Certificate, s.Key = "", "" },
-		"a foreign certificate": func(s *bridge.TLS) { s.Certificate, s.Key = other.Client, other.ClientKey },
-		"no such file":          func(s *bridge.TLS) { s.CA = "/nowhere.pem" },
-		"a key without its own": func(s *bridge.TLS) { s.Key = other.ClientKey },
-	} {
-		t.Run(name, func(t *testing.T) {
-			wrong := whole
-			given(&wrong)
-			s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: "amqps://guest:guest@" + r.TLSAddr(), Exchange: "secure", RoutingKey: template(t, "k"), TLS: wrong})
-			checkFault(t, s.Connect(t.Context()), bridge.FaultTLS, "")
-		})
+	secure := func(t testing.TB, addr string, proofs bridge.TLS) bridge.Sink {
+		return newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: "amqps://guest:guest@" + addr, Exchange: "secure", RoutingKey: template(t, "k"), TLS: proofs})
 	}
-	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: "amqps://guest:guest@" + r.TLSAddr(), Exchange: "secure", RoutingKey: template(t, "k"), TLS: whole})
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 1, 100_000))[0]; err != nil {
-		t.Errorf("got %v over TLS", err)
-	}
-	plain := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: "amqps://guest:guest@" + r.Addr(), Exchange: "secure", RoutingKey: template(t, "k"), TLS: whole})
-	checkFault(t, plain.Connect(t.Context()), bridge.FaultTLS, "TLS")
+	sinktest.RunTLS(t, c, func(t testing.TB, proofs bridge.TLS) bridge.Sink { return secure(t, r.TLSAddr(), proofs) })
+	checkFault(t, secure(t, r.Addr(), bridge.TLS{}).Connect(t.Context()), bridge.FaultTLS, "TLS")
 }

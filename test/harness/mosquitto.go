@@ -13,14 +13,16 @@ import (
 
 // MosquittoOptions are what a test may want of Mosquitto. The zero value lets everyone in.
 type MosquittoOptions struct {
-	Password string   // of the user guest, where not empty; nobody else is let in then
-	Config   []string // further lines of mosquitto.conf, as in "message_size_limit 65536"
+	Password string        // of the user guest, where not empty; nobody else is let in then
+	TLS      *Certificates // listens for mqtts as well, and asks clients for a certificate
+	Config   []string      // further lines of mosquitto.conf, as in "message_size_limit 65536"
 }
 
 // Mosquitto is a Mosquitto of the test's own. What it confirmed survives Stop, but not Kill: it writes its state when it ends.
 type Mosquitto struct {
 	*service
 	port     int
+	tls      int // port for mqtts, 0 is none
 	password string
 }
 
@@ -50,6 +52,11 @@ func StartMosquitto(t testing.TB, o MosquittoOptions) *Mosquitto {
 		}
 		lines = append(lines, "password_file "+users)
 	}
+	if c := o.TLS; c != nil {
+		m.tls = FreePort(t)
+		lines = append(lines, fmt.Sprintf("listener %d 127.0.0.1", m.tls), "cafile "+c.CA, "certfile "+c.Server, "keyfile "+c.ServerKey,
+			"require_certificate true")
+	}
 	config := filepath.Join(dir, "mosquitto.conf")
 	writeFile(t, config, strings.Join(append(lines, o.Config...), "\n")+"\n")
 	m.service = newService(t, program{
@@ -62,6 +69,9 @@ func StartMosquitto(t testing.TB, o MosquittoOptions) *Mosquitto {
 
 // Addr is where it listens.
 func (m *Mosquitto) Addr() string { return hostPort(m.port) }
+
+// TLSAddr is where it listens for TLS.
+func (m *Mosquitto) TLSAddr() string { return hostPort(m.tls) }
 
 // URL is its URL, with user and password where it asks for them.
 func (m *Mosquitto) URL() string { return m.URLAt(m.Addr()) }
