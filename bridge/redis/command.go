@@ -15,6 +15,7 @@ type replies struct {
 	key     string
 	camera  *reads // nil with a fixed time to live
 	probe   bool
+	ttl     time.Duration
 	set     redis.Cmder
 	add     *redis.StringCmd // nil without metadata
 	latest  *redis.Cmd       // nil unless the frame is a camera's newest
@@ -37,29 +38,33 @@ func (r *replies) err() error {
 	return nil
 }
 
-// store adds one frame's commands to the pipeline; newest says that the frame is its camera's newest there. Commands of a pipeline
-// are only kept, so neither the context nor an error matters here.
-func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, newest bool, r *replies) {
-	ctx := context.Background()
+// store adds the command that stores one frame to the pipeline. Commands of a pipeline are only kept, so neither the context nor an
+// error matters here.
+func (s *session) store(pipe redis.Pipeliner, f *schema.Frame, r *replies) {
 	r.key = s.cfg.Key.Expand(f)
-	ttl := s.cfg.TTL
+	r.ttl = s.cfg.TTL
 	if s.adaptive != nil {
 		r.camera = s.adaptive.camera(f)
-		ttl = s.adaptive.ttl(r.camera.habit)
+		r.ttl = s.adaptive.ttl(r.camera.habit)
 		r.probe = s.adaptive.probe(r.camera, len(f.Data), s.now)
 	}
 	if r.probe && s.adaptive.probing == able {
-		r.set = s.probe(r.key, f, ttl)
+		r.set = s.probe(r.key, f, r.ttl)
 	} else {
-		r.set = set(r.key, f, ttl)
+		r.set = set(r.key, f, r.ttl)
 	}
-	_ = pipe.Process(ctx, r.set)
+	_ = pipe.Process(context.Background(), r.set)
+}
+
+// tell adds the commands that make a stored frame known; newest says that it is its camera's newest in the pipeline.
+func (s *session) tell(pipe redis.Pipeliner, f *schema.Frame, newest bool, r *replies) {
+	ctx := context.Background()
 	if s.cfg.Metadata.Stream != nil {
 		r.add = redis.NewStringCmd(ctx, s.entry(f, r.key)...)
 		_ = pipe.Process(ctx, r.add)
 	}
 	if newest {
-		r.latest = s.latest(f, ttl)
+		r.latest = s.latest(f, r.ttl)
 		_ = pipe.Process(ctx, r.latest)
 	}
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,15 +14,18 @@ import (
 
 // Config is what a Redis sink needs to know.
 type Config struct {
-	URL      string           // redis://, rediss:// or unix://, with user, password and database
-	Key      *bridge.Template // under which a frame is stored
-	TTL      time.Duration    // how long a frame is kept; 0 is for ever
-	Timeout  time.Duration    // for connecting, and for the answer to one pipeline; 0 is 10 s
-	Adaptive Adaptive         // in place of TTL, unless its Max is 0
-	Site     string           // our own; cameras of others are named with theirs
-	Latest   *bridge.Template // under which a camera's newest frame is, for as long as a frame; nil is none
-	Metadata Metadata
-	TLS      bridge.TLS // with rediss
+	URL       string           // redis://, rediss:// or unix://, with user, password and database
+	Cluster   bool             // URL and Addresses are of nodes of a Redis Cluster
+	Sentinel  Sentinel         // URL and Addresses are of Sentinels; user, password and database are the master's
+	Addresses []string         // further nodes or Sentinels, host:port: one of all has to answer
+	Key       *bridge.Template // under which a frame is stored
+	TTL       time.Duration    // how long a frame is kept; 0 is for ever
+	Timeout   time.Duration    // for connecting, and for the answer to one pipeline; 0 is 10 s
+	Adaptive  Adaptive         // in place of TTL, unless its Max is 0
+	Site      string           // our own; cameras of others are named with theirs
+	Latest    *bridge.Template // under which a camera's newest frame is, for as long as a frame; nil is none
+	Metadata  Metadata
+	TLS       bridge.TLS // with rediss
 }
 
 // Metadata is an entry in a Redis stream for every stored frame, with its id, key, camera, site, captured, width, height,
@@ -33,24 +37,24 @@ type Metadata struct {
 
 const defaultTimeout = 10 * time.Second
 
-// options checks the configuration and makes of it what the client needs to know.
-func (c *Config) options() (*redis.Options, error) {
+// options checks the configuration and makes of it what the client needs to know, and the addresses of nodes or Sentinels.
+func (c *Config) options() (*redis.Options, []string, error) {
 	switch {
 	case c.Key == nil:
-		return nil, errors.New("redis: no key template")
+		return nil, nil, errors.New("redis: no key template")
 	case c.TTL < 0 || c.TTL > 0 && c.TTL < time.Millisecond:
-		return nil, fmt.Errorf("redis: ttl %v is neither 0 nor at least 1ms", c.TTL)
+		return nil, nil, fmt.Errorf("redis: ttl %v is neither 0 nor at least 1ms", c.TTL)
 	case c.Adaptive.Max > 0 && (c.Adaptive.Min < time.Millisecond || c.Adaptive.Max < c.Adaptive.Min):
-		return nil, fmt.Errorf("redis: adaptive ttl from %v to %v is not from 1ms upwards", c.Adaptive.Min, c.Adaptive.Max)
+		return nil, nil, fmt.Errorf("redis: adaptive ttl from %v to %v is not from 1ms upwards", c.Adaptive.Min, c.Adaptive.Max)
 	case c.Metadata.MaxLen < 0:
-		return nil, fmt.Errorf("redis: metadata length %d is negative", c.Metadata.MaxLen)
+		return nil, nil, fmt.Errorf("redis: metadata length %d is negative", c.Metadata.MaxLen)
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
-	o, err := parseURL(c.URL)
+	o, addresses, err := c.servers()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
 	// The worker alone repeats, and one connection keeps the order.
@@ -62,21 +66,43 @@ func (c *Config) options() (*redis.Options, error) {
 	o.Protocol = 2
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return o, nil
+	return o, addresses, nil
 }
 
 // writeBuffer is large because one write of several pictures costs less than one of each, although it copies them.
 const writeBuffer = 512 << 10
 
-// parseURL reads the URL.
-func parseURL(text string) (*redis.Options, error) {
-	u, err := bridge.ParseURL(text, "redis://user:password@host:6379/0", "redis", "rediss", "unix")
+// servers reads where to connect to.
+func (c *Config) servers() (*redis.Options, []string, error) {
+	u, err := bridge.ParseURL(c.URL, "redis://user:password@host:6379/0", "redis", "rediss", "unix")
 	if err != nil {
-		return nil, fmt.Errorf("redis: %w", err)
+		return nil, nil, fmt.Errorf("redis: %w", err)
 	}
-	o, err := redis.ParseURL(text)
+	o, err := redis.ParseURL(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("redis: url %s: %w", u.Redacted(), err)
+		return nil, nil, fmt.Errorf("redis: url %s: %w", u.Redacted(), err)
 	}
-	return o, nil
+	sentinel := c.Sentinel.Master != ""
+	switch {
+	case c.Cluster && sentinel:
+		return nil, nil, errors.New("redis: either sentinel or cluster")
+	case !c.Cluster && !sentinel && len(c.Addresses) > 0:
+		return nil, nil, errors.New("redis: further addresses without sentinel or cluster")
+	case (c.Cluster || sentinel) && u.Scheme == "unix":
+		return nil, nil, errors.New("redis: sentinel and cluster are not to be had over a unix socket")
+	case c.Cluster && o.DB != 0:
+		return nil, nil, fmt.Errorf("redis: database %d of a cluster, which has 0 alone", o.DB)
+	case c.Cluster && c.Adaptive.Max > 0:
+		return nil, nil, errors.New("redis: an adaptive ttl in a cluster")
+	}
+	port := "6379"
+	if sentinel {
+		port = sentinelPort
+		if u.Port() == "" {
+			host, _, _ := net.SplitHostPort(o.Addr) // as the parser has just joined it
+			o.Addr = net.JoinHostPort(host, port)
+		}
+	}
+	addresses, err := c.addresses(o.Addr, port)
+	return o, addresses, err
 }

@@ -19,10 +19,14 @@ func classify(err error) error {
 	if !errors.As(err, &reply) {
 		return fmt.Errorf("%w: %w", bridge.ErrNotConnected, err)
 	}
-	if fault := faultOf(reply.Error()); fault != "" {
-		return &bridge.SinkFault{Fault: fault, Err: err}
+	fault := faultOf(reply.Error())
+	switch fault {
+	case "":
+		return fmt.Errorf("%w: %w", bridge.ErrRejected, err)
+	case bridge.FaultConflict:
+		err = fmt.Errorf("%w (cluster: true belongs to servers that are nodes of a cluster, and to no others)", err)
 	}
-	return fmt.Errorf("%w: %w", bridge.ErrRejected, err)
+	return &bridge.SinkFault{Fault: fault, Err: err}
 }
 
 // faultOf is the class of an error reply that speaks of the server's state, its configuration or our rights there, which an operator
@@ -40,8 +44,10 @@ func faultOf(reply string) bridge.Fault {
 		return bridge.FaultReadOnly
 	case "LOADING":
 		return bridge.FaultLoading
-	case "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "TRYAGAIN", "CLUSTERDOWN":
+	case "MISCONF", "BUSY", "UNKILLABLE", "NOREPLICAS", "CLUSTERDOWN":
 		return bridge.FaultBlocked
+	case "TRYAGAIN": // a slot is on its way to another master, and will be there soon
+		return bridge.FaultOther
 	case "MOVED", "ASK": // a node of a cluster, and nothing says that it is one
 		return bridge.FaultConflict
 	case "ERR":
@@ -59,6 +65,7 @@ func faultOfText(text string) bridge.Fault {
 		{"max number of clients", bridge.FaultBlocked},
 		{"DB index is out of range", bridge.FaultMissing},
 		{"SELECT is not allowed in cluster mode", bridge.FaultMissing},
+		{"This instance has cluster support disabled", bridge.FaultConflict},
 		{"AUTH ", bridge.FaultCredentials}, // a password where the server asks for none
 		{"invalid password", bridge.FaultCredentials},
 		{"unknown command", bridge.FaultPermission}, // taken away by the server's configuration

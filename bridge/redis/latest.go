@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,7 +16,7 @@ import (
 const latestMemory = 24 * time.Hour
 
 // setLatest stores a frame as a camera's newest unless a newer one was. Which one was is kept under a key beside, since the picture
-// does not say it; in braces that key has the cluster slot of the other.
+// does not say it; that key has the cluster slot of the other.
 const setLatest = `
 local seen = redis.call('GET', KEYS[2])
 if seen and seen > ARGV[2] then return 0 end
@@ -33,8 +34,16 @@ func older(a, b *schema.Frame) bool {
 // latest is the command that makes a frame its camera's newest.
 func (s *session) latest(f *schema.Frame, ttl time.Duration) *redis.Cmd {
 	key := s.cfg.Latest.Expand(f)
-	return redis.NewCmd(context.Background(), "eval", setLatest, 2, key, "{"+key+"}:newest",
+	return redis.NewCmd(context.Background(), "eval", setLatest, 2, key, beside(key),
 		f.Data, rank(f), ttl.Milliseconds(), max(ttl, latestMemory).Milliseconds())
+}
+
+// beside is the key that says which frame is under key. A cluster goes by what stands in the first braces, where there is something.
+func beside(key string) string {
+	if _, rest, ok := strings.Cut(key, "{"); ok && strings.Index(rest, "}") > 0 {
+		return key + ":newest"
+	}
+	return "{" + key + "}:newest"
 }
 
 // newest marks of each camera's frames in a pipeline the newest: the others would be overwritten at once.

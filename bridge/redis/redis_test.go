@@ -36,8 +36,12 @@ func (b broker) NewSink(t testing.TB) bridge.Sink {
 	})
 }
 
-func (b broker) Received(t testing.TB) (ids []string) {
-	streams, err := b.Client().Keys(t.Context(), "arrived:*").Result()
+func (b broker) Received(t testing.TB) []string { return arrived(t, b.Client()) }
+
+// arrived are the ids of the frames that the metadata streams of a server tell of, in order for each camera.
+func arrived(t testing.TB, client *goredis.Client) (ids []string) {
+	t.Helper()
+	streams, err := client.Keys(t.Context(), "arrived:*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +49,7 @@ func (b broker) Received(t testing.TB) (ids []string) {
 		if stream == "arrived:refused" {
 			continue
 		}
-		entries, err := b.Client().XRange(t.Context(), stream, "-", "+").Result()
+		entries, err := client.XRange(t.Context(), stream, "-", "+").Result()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -24,13 +23,11 @@ const (
 
 var errGivenUp = errors.New("the connection was closed")
 
-// session is one connection, from Connect to Close.
+// session is one connection, or those to the masters of a cluster, from Connect to Close.
 type session struct {
 	*bridge.Window
 	cfg     *Config
-	conn    *wire // the client's, kept to give it up at once
-	client  *redis.Client
-	sticky  *redis.Conn
+	server  server
 	closing atomic.Bool
 	ended   chan struct{}
 
@@ -44,23 +41,22 @@ type session struct {
 	adaptive *adaptive
 }
 
-// start makes a session of a fresh connection.
-func start(ctx context.Context, conn net.Conn, sink *Sink) (*session, error) {
-	s := &session{cfg: &sink.cfg, conn: &wire{Conn: conn}, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
+// start makes a session with a server that has just been reached.
+func start(ctx context.Context, to server, sink *Sink) (*session, error) {
+	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
 		learned: &sink.limit, limit: limit(sink.limit.Swap(0)), adaptive: sink.adaptive}
-	own := *sink.options
-	// The client is given the one connection there is: when that is lost the session is over.
-	own.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.conn, nil }
-	s.client = redis.NewClient(&own)
-	s.sticky = s.client.Conn()
 	stop := context.AfterFunc(ctx, s.GiveUp)
-	err := s.sticky.Ping(ctx).Err()
+	err := to.ping(ctx)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		s.shut()
-		return nil, s.conn.reason(classify(err))
+		to.shut()
+		err = to.reason(classify(err))
+		if sink.options.TLSConfig != nil {
+			err = bridge.AfterHandshake(err)
+		}
+		return nil, err
 	}
 	if s.adaptive != nil {
 		s.adaptive.begin(time.Now())
@@ -72,7 +68,7 @@ func start(ctx context.Context, conn net.Conn, sink *Sink) (*session, error) {
 // GiveUp ends whatever waits for the server.
 func (s *session) GiveUp() {
 	s.closing.Store(true)
-	s.conn.Close()
+	s.server.giveUp()
 }
 
 // End waits until every frame is answered. The session has been given up, and nobody sends any more.
@@ -80,14 +76,7 @@ func (s *session) End() {
 	s.GiveUp()
 	s.Window.Close()
 	<-s.ended
-	s.shut()
-}
-
-// shut frees what the client holds. Its errors say only that the connection is closed.
-func (s *session) shut() {
-	s.conn.Close()
-	_ = s.sticky.Close()
-	_ = s.client.Close()
+	s.server.shut()
 }
 
 // run sends what is queued, one pipeline after another; the next one gathers meanwhile.
@@ -137,7 +126,7 @@ func (s *session) flush(items []bridge.Item) {
 			err = s.result(&got[i])
 		}
 		if s.lost == nil && errors.Is(err, bridge.ErrNotConnected) {
-			err = s.conn.reason(err)
+			err = s.server.reason(err)
 			s.lost = err
 			if strings.Contains(err.Error(), tooLong) {
 				s.learned.Store(int64(learn(items)))
@@ -149,7 +138,7 @@ func (s *session) flush(items []bridge.Item) {
 
 // exec sends one pipeline: the frames, and what it takes to see whether earlier ones are read.
 func (s *session) exec(items []bridge.Item, got *[batchFrames]replies) {
-	pipe := s.sticky.Pipeline()
+	pipe := s.server.Pipeline()
 	var marked [batchFrames]bool
 	if s.cfg.Latest != nil {
 		marked = newest(items)
@@ -157,17 +146,38 @@ func (s *session) exec(items []bridge.Item, got *[batchFrames]replies) {
 	s.now = time.Now()
 	for i, it := range items {
 		if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
-			s.store(pipe, it.Frame, marked[i], &got[i])
+			s.store(pipe, it.Frame, &got[i])
+			if !s.cfg.Cluster {
+				s.tell(pipe, it.Frame, marked[i], &got[i])
+			}
 		}
 	}
-	if s.adaptive == nil {
-		// the error is each command's own as well
-		_, _ = pipe.Exec(context.Background())
-		return
+	if s.adaptive != nil {
+		watched := s.watch(pipe, items, got)
+		defer watched()
 	}
-	watched := s.watch(pipe, items, got)
-	_, _ = pipe.Exec(context.Background())
-	watched()
+	s.server.exec(pipe)
+	if s.cfg.Cluster {
+		s.tellStored(items, &marked, got)
+	}
+}
+
+// tellStored sends what is to be known of frames once they are stored: in a cluster that is up to other masters than those of the
+// frames, and would be there first.
+func (s *session) tellStored(items []bridge.Item, marked *[batchFrames]bool, got *[batchFrames]replies) {
+	pipe := s.server.Pipeline()
+	for i, it := range items {
+		err := got[i].err()
+		if errors.Is(err, bridge.ErrNotConnected) {
+			break
+		}
+		if err == nil {
+			s.tell(pipe, it.Frame, marked[i], &got[i])
+		}
+	}
+	if pipe.Len() > 0 {
+		s.server.exec(pipe)
+	}
 }
 
 // watch adds questions about earlier frames to the pipeline. What it returns takes the answers.

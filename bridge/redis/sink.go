@@ -2,10 +2,8 @@ package redis
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,9 +16,10 @@ import (
 // Sink stores frames in Redis. It is a [bridge.Sink].
 type Sink struct {
 	bridge.Current
-	cfg     Config
-	options *redis.Options
-	limit   atomic.Int64 // see limit
+	cfg       Config
+	options   *redis.Options
+	addresses []string     // of Sentinels, or of nodes of a cluster; the server's own alone is in options
+	limit     atomic.Int64 // see limit
 
 	adaptive *adaptive // nil with a fixed time to live
 }
@@ -32,11 +31,11 @@ var (
 
 // New makes a sink that is not connected yet. It has something to log, and a metric, only with an adaptive time to live.
 func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Sink, error) {
-	o, err := cfg.options()
+	o, addresses, err := cfg.options()
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{cfg: cfg, options: o}
+	s := &Sink{cfg: cfg, options: o, addresses: addresses}
 	if cfg.Adaptive.Max > 0 {
 		s.adaptive = newAdaptive(&cfg, log, reg)
 	}
@@ -57,35 +56,14 @@ func (s *Sink) Connect(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	conn, err := s.dial(ctx)
+	to, err := s.reach(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to redis: %w", classify(err))
 	}
-	started, err := start(ctx, conn, s)
+	started, err := start(ctx, to, s)
 	if err != nil {
 		return fmt.Errorf("connecting to redis at %s: %w", s.options.Addr, err)
 	}
 	s.Set(started)
 	return nil
-}
-
-// dial is the client's own dialling, but within ctx also for TLS, and without its log lines to stderr and its attempts in the
-// background.
-func (s *Sink) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, s.options.Network, s.options.Addr)
-	if err != nil || s.options.TLSConfig == nil {
-		return conn, err
-	}
-	proofs, err := s.cfg.TLS.Config(s.options.TLSConfig.ServerName)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	secure := tls.Client(conn, proofs)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("tls with %s: %w", s.options.Addr, err)
-	}
-	return secure, nil
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/edge-video/edge-video/bridge"
@@ -22,7 +23,10 @@ const (
 // that is asked for by nobody: the client then knows only that the connection has ended.
 type wire struct {
 	net.Conn
-	last []byte // the end of what was read; the reader's alone, which is the writer too
+	closed func() // called when the client closes it, unless nil
+
+	mu   sync.Mutex
+	last []byte // the end of what was read
 }
 
 func (w *wire) Read(b []byte) (int, error) {
@@ -33,8 +37,19 @@ func (w *wire) Read(b []byte) (int, error) {
 
 func (w *wire) heard(b []byte) {
 	if len(b) > 0 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.last = append(w.last[:0], b[max(0, len(b)-256):]...)
 	}
+}
+
+// Close tells who wants to know.
+func (w *wire) Close() error {
+	err := w.Conn.Close()
+	if w.closed != nil {
+		w.closed()
+	}
+	return err
 }
 
 // Write reads what is there when the server takes no more.
@@ -48,14 +63,19 @@ func (w *wire) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// reason is the fault that the server named before it ended the connection, or nil. It takes the place of err, that of the client.
-func (w *wire) reason(err error) error {
+// named is the fault that the server named before it ended the connection, or nil.
+func (w *wire) named() *bridge.SinkFault {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	line := bytes.TrimRight(w.last, "\r\n")
 	line = line[bytes.LastIndexByte(line, '\n')+1:]
-	if reply, ok := strings.CutPrefix(string(line), "-"); ok && err != nil {
-		if fault := faultOf(reply); fault != "" {
-			return &bridge.SinkFault{Fault: fault, Err: errors.New(reply)}
-		}
+	reply, ok := strings.CutPrefix(string(line), "-")
+	if !ok {
+		return nil
 	}
-	return err
+	fault := faultOf(reply)
+	if fault == "" {
+		return nil
+	}
+	return &bridge.SinkFault{Fault: fault, Err: errors.New(reply)}
 }

@@ -147,7 +147,9 @@ func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus
 	if err != nil {
 		return nil, fmt.Errorf("redis.key: %w", err)
 	}
-	cfg := redis.Config{URL: r.URL.Reveal(), Key: key, Site: c.Site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+	cfg := redis.Config{URL: r.URL.Reveal(), Addresses: r.Addresses, Cluster: r.Cluster,
+		Sentinel: redis.Sentinel{Master: r.Sentinel.Master, Username: r.Sentinel.Username, Password: r.Sentinel.Password.Reveal()},
+		Key:      key, Site: c.Site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.TTL == config.Adaptive {
 		cfg.Adaptive = redis.Adaptive{Min: r.TTLMin, Max: r.TTLMax}
 	} else {

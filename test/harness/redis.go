@@ -12,15 +12,19 @@ import (
 
 // RedisOptions are what a test may want of Redis. The zero value keeps nothing over a stop.
 type RedisOptions struct {
-	Password   string   // asked of every client, where not empty
-	Persistent bool     // keep the data over Stop and Start
-	Args       []string // further arguments, as in "--maxmemory", "1mb"
+	Password   string        // asked of every client, where not empty
+	Persistent bool          // keep the data over Stop and Start
+	TLS        *Certificates // listens for rediss as well, and asks clients for a certificate
+	Args       []string      // further arguments, as in "--maxmemory", "1mb"
+
+	port int // 0 is any
 }
 
 // Redis is a redis-server of the test's own.
 type Redis struct {
 	*service
 	port     int
+	tls      int // port for rediss, 0 is none
 	password string
 	client   *redis.Client
 }
@@ -28,7 +32,10 @@ type Redis struct {
 // StartRedis starts a redis-server and returns when it answers.
 func StartRedis(t testing.TB, o RedisOptions) *Redis {
 	t.Helper()
-	r := &Redis{port: FreePort(t), password: o.Password}
+	r := &Redis{port: o.port, password: o.Password}
+	if r.port == 0 {
+		r.port = FreePort(t)
+	}
 	dir := t.TempDir()
 	args := []string{"--port", fmt.Sprint(r.port), "--bind", "127.0.0.1", "--dir", dir, "--save", ""}
 	if o.Password != "" {
@@ -37,6 +44,10 @@ func StartRedis(t testing.TB, o RedisOptions) *Redis {
 	if o.Persistent {
 		// without fsync: what redis-server wrote survives its own end, and that is all a test ends
 		args = append(args, "--appendonly", "yes", "--appendfsync", "no", "--auto-aof-rewrite-percentage", "0")
+	}
+	if c := o.TLS; c != nil {
+		r.tls = FreePort(t)
+		args = append(args, "--tls-port", fmt.Sprint(r.tls), "--tls-ca-cert-file", c.CA, "--tls-cert-file", c.Server, "--tls-key-file", c.ServerKey)
 	}
 	p := program{name: "redis-server", pkg: "redis-server", path: "redis-server", args: append(args, o.Args...), dir: dir}
 	r.client = redis.NewClient(&redis.Options{Addr: r.Addr(), Password: o.Password, MaxRetries: -1, DialerRetries: 1, DialTimeout: time.Second})
@@ -48,6 +59,9 @@ func StartRedis(t testing.TB, o RedisOptions) *Redis {
 
 // Addr is where it listens.
 func (r *Redis) Addr() string { return hostPort(r.port) }
+
+// TLSAddr is where it listens for TLS.
+func (r *Redis) TLSAddr() string { return hostPort(r.tls) }
 
 // URL is the redis URL of database 0, with the password.
 func (r *Redis) URL() string { return r.URLAt(r.Addr()) }

@@ -2,6 +2,7 @@ package sinktest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -37,7 +38,7 @@ func connectFails(t *testing.T, b Broker) {
 	}
 	b.Restore()
 	all := frames(t, 10, 1000)
-	deliver(t, b, s, all, 0, nil)
+	Deliver(t, s, all, 0, nil, b.Restore)
 	checkReceived(t, b, all)
 }
 
@@ -73,7 +74,7 @@ func oneRejected(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	good := frames(t, 40, 64<<10)
 	bad := b.Unacceptable(t)
-	refused := deliver(t, b, s, slices.Insert(slices.Clone(good), 20, bad), 0, nil)
+	refused := Deliver(t, s, slices.Insert(slices.Clone(good), 20, bad), 0, nil, b.Restore)
 	if len(refused) != 1 || refused[0] != 20 {
 		t.Errorf("frames %v were refused, want 20 alone", refused)
 	}
@@ -116,27 +117,27 @@ func unconnected(t *testing.T, b Broker) {
 func cutLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	all := frames(t, 900, 64<<10)
-	deliver(t, b, s, all, 300, b.Cut)
+	Deliver(t, s, all, 300, b.Cut, b.Restore)
 	checkReceived(t, b, all)
 }
 
 func hangLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	all := frames(t, 900, 64<<10)
-	deliver(t, b, s, all, 300, b.Hang)
+	Deliver(t, s, all, 300, b.Hang, b.Restore)
 	checkReceived(t, b, all)
 }
 
 func restartLosesNothing(t *testing.T, b Broker) {
 	s := b.NewSink(t)
 	all := frames(t, 700, 64<<10)
-	deliver(t, b, s, all, 200, func() {
+	Deliver(t, s, all, 200, func() {
 		b.Kill()
 		if err := connect(t, b.NewSink(t), Timeout); err == nil {
 			t.Error("connected to a broker that is not there")
 		}
 		b.Start()
-	})
+	}, b.Restore)
 	// Order is not asked for: of frames it had not confirmed, a killed broker may have kept one and not the one before it.
 	if got := received(t, b, all); len(got) != len(all) {
 		t.Errorf("%d of %d frames arrived", len(got), len(all))
@@ -238,19 +239,15 @@ func fill(t *testing.T, s bridge.Sink, l *ledger) int {
 	return n
 }
 
-// deliver is a bridge's worker in its simplest form: it sends all frames, and after a fault it connects again and resends from the
-// first unconfirmed one. The fault happens once, after so many confirmed frames, and is restored when the sink has noticed it. It returns
-// which frames were refused for good.
-func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after int, fault func()) (refused []int) {
+// Deliver is a bridge's worker in its simplest form: it sends all frames, and after a fault it connects again and resends from the
+// first unconfirmed one. The fault happens once, after so many confirmed frames; restore is called when the sink has noticed it. It
+// returns which frames were refused for good.
+func Deliver(t *testing.T, s bridge.Sink, all []*schema.Frame, after int, fault, restore func()) (refused []int) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for confirmed := 0; confirmed < len(all); {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d frames delivered in time", confirmed, len(all))
-		}
-		if connect(t, s, Timeout) != nil {
-			continue
-		}
+		harness.WaitFor(t, time.Until(deadline), fmt.Sprintf("a connection with %d of %d frames delivered", confirmed, len(all)),
+			func() bool { return connect(t, s, Timeout) == nil })
 		var l ledger
 		sent := 0
 		for _, f := range all[confirmed:] {
@@ -269,7 +266,7 @@ func deliver(t *testing.T, b Broker, s bridge.Sink, all []*schema.Frame, after i
 		closeSink(t, s)
 		confirmed += l.check(t, confirmed, sent)
 		refused = append(refused, l.refused...)
-		b.Restore()
+		restore()
 	}
 	if fault != nil {
 		t.Error("the fault came too late")

@@ -33,6 +33,7 @@ func (k *checker) redis(path string, r *Redis) {
 	k.network(path+".url", r.URL, "redis", "rediss", "unix")
 	k.tls(path+".tls", r.TLS, r.URL, "rediss")
 	k.plain(path+".url", r.URL, "write url_file, or ${VAR}")
+	k.servers(path, r)
 	if r.TTL != Adaptive {
 		k.above(path+".ttl", time.Duration(r.TTL), time.Second)
 	}

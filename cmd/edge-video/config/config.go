@@ -164,17 +164,29 @@ type TLS struct {
 
 // Redis is a sink. URL is filled in from URLFile where that is given.
 type Redis struct {
-	URL      URL           `yaml:"url"`
-	URLFile  string        `yaml:"url_file,omitempty"`
-	Key      string        `yaml:"key"`
-	VHost    string        `yaml:"vhost"`  // {vhost} of Key
-	Prefix   string        `yaml:"prefix"` // {prefix} of Key
-	TTL      TTL           `yaml:"ttl"`
-	TTLMin   time.Duration `yaml:"ttl_min"` // with an adaptive TTL, for cameras that nobody reads
-	TTLMax   time.Duration `yaml:"ttl_max"` // and for those read often
-	Latest   string        `yaml:"latest"`  // key of a camera's newest frame; "" means none
-	Metadata Metadata      `yaml:"metadata"`
-	TLS      TLS           `yaml:"tls"`
+	URL       URL           `yaml:"url"`
+	URLFile   string        `yaml:"url_file,omitempty"`
+	Cluster   bool          `yaml:"cluster"` // URL and Addresses are of a cluster's nodes
+	Sentinel  Sentinel      `yaml:"sentinel"`
+	Addresses []string      `yaml:"addresses"` // further nodes or Sentinels
+	Key       string        `yaml:"key"`
+	VHost     string        `yaml:"vhost"`  // {vhost} of Key
+	Prefix    string        `yaml:"prefix"` // {prefix} of Key
+	TTL       TTL           `yaml:"ttl"`
+	TTLMin    time.Duration `yaml:"ttl_min"` // with an adaptive TTL, for cameras that nobody reads
+	TTLMax    time.Duration `yaml:"ttl_max"` // and for those read often
+	Latest    string        `yaml:"latest"`  // key of a camera's newest frame; "" means none
+	Metadata  Metadata      `yaml:"metadata"`
+	TLS       TLS           `yaml:"tls"`
+}
+
+// Sentinel names the master of a group of Redis servers whose Sentinels are at the sink's addresses; an empty Master means none. Password
+// is filled in from PasswordFile where that is given.
+type Sentinel struct {
+	Master       string `yaml:"master"`
+	Username     string `yaml:"username"` // the Sentinels' own
+	Password     Secret `yaml:"password"`
+	PasswordFile string `yaml:"password_file,omitempty"`
 }
 
 // MQTT is a sink. URL is filled in from URLFile where that is given.

@@ -70,7 +70,7 @@ func DefaultRabbitMQ() RabbitMQ {
 
 // DefaultRedis is a Redis sink of which only the URL is missing.
 func DefaultRedis() Redis {
-	return Redis{Key: "frames:{camera}:{unixnano}", TTL: TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
+	return Redis{Addresses: []string{}, Key: "frames:{camera}:{unixnano}", TTL: TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute, Metadata: Metadata{MaxLen: 10_000}}
 }
 
 // DefaultMQTT is an MQTT sink of which only the URL is missing.

@@ -125,7 +125,7 @@ func TestLoad_SampleGivesEveryKey(t *testing.T) {
 			Declare: true, Persistent: true},
 	}, {
 		Name: "cache", Cameras: []string{"*"}, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
-		Redis: &config.Redis{URL: "redis://cache:6379/1", Key: "frames:{camera}:{unixnano}", TTL: config.TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute,
+		Redis: &config.Redis{URL: "redis://cache:6379/1", Addresses: []string{}, Key: "frames:{camera}:{unixnano}", TTL: config.TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute,
 			Metadata: config.Metadata{MaxLen: 10_000}},
 	}}
 	if d := diff(got, want); d != "" {

@@ -24,6 +24,7 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 			[]string{"f.yaml:3: capture.fps: has no effect in mode copy; remove it"}},
 		"keys of capture in use":   {"capture:\n  mode: copy\n  fps: 5\n  quality: 3\ncameras:\n  - id: a" + source + "    mode: jpeg\n" + sink, nil},
 		"plain password":           {cam("username: u\npassword: x") + sink, []string{"f.yaml:5: cameras[0].password: stands in the file in plain text; write password_file"}},
+		"plain sentinel password":  {cache("url: redis://h\nsentinel: {master: m, password: x}"), []string{"f.yaml:6: bridges[0].redis.sentinel.password: stands in the file in plain text; write password_file"}},
 		"plain password in url":    {"cameras: [{id: a, url: 'rtsp://u:p@h'}]\n" + sink, []string{"f.yaml:1: cameras[0].url: holds user or password in plain text"}},
 		"plain password of a sink": {oneCamera + strings.Replace(sink, "redis://h", "redis://u:p@h", 1), []string{"f.yaml:2: bridges[0].redis.url: holds user or password"}},
 		"password from variable":   {cam("username: u\npassword: ${P}") + sink, nil},

@@ -107,6 +107,12 @@ bridges:
     timeout: 10s
     redis:
       url_file: ` + url + `
+      cluster: false
+      sentinel:
+        master: ""
+        username: ""
+        password: ""
+      addresses: []
       key: frames:{camera}:{unixnano}
       vhost: ""
       prefix: ""
