@@ -102,7 +102,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var writers errgroup.Group
 	writers.Go(func() error { return j.Run(background) })
-	r := &roster{fleet: f, pub: pub, js: js, journal: j, starts: newTurnstile(f.config.StartsPerSecond),
+	r := &roster{fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
 	err = f.capture(ctx, r, j)
 	r.stop(slices.Collect(maps.Keys(r.posts)))

@@ -226,6 +226,18 @@ func TestFleet_StoresEveryFrameAndStopsClean(t *testing.T) {
 			t.Errorf("events of %s tell of the states %v, want %v", id, states, want)
 		}
 	}
+	var counts []int // of active cameras
+	for _, e := range storedEvents(t, js) {
+		if e.Kind == schema.KindCameras {
+			counts = append(counts, e.Active)
+			if e.Cameras != 2 || e.Subject() != "events.test.node.node-1.cameras" {
+				t.Errorf("%s tells of %d cameras, want 2", e.Subject(), e.Cameras)
+			}
+		}
+	}
+	if n := len(counts); n < 3 || counts[n-1] != 0 || slices.Max(counts) != 2 || len(slices.Compact(counts)) != n {
+		t.Errorf("events tell of %v active cameras, want each change up to 2 and down to 0", counts)
+	}
 }
 
 func sum(t *testing.T, reg *prometheus.Registry, name string) (total float64) {

@@ -18,6 +18,7 @@ type roster struct {
 	pub     *publisher
 	js      jetstream.JetStream
 	journal *journal.Journal
+	census  *census
 	starts  *turnstile
 	ffmpeg  camera.FFmpeg
 	posts   map[string]*post
@@ -66,6 +67,7 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 		r.posts[c.ID].change(c, ffmpeg)
 	}
 	r.show()
+	r.census.take()
 	return nil
 }
 
@@ -74,6 +76,7 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 func (r *roster) start(ctx context.Context, c CameraConfig, lastEpoch int64) {
 	f := r.fleet
 	p := &post{config: c, station: newStation(c.ID, f.config.Node, f.log, r.journal, f.metrics)}
+	p.station.changed = r.census.take
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
 	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.pass, p.station)
 	ctx, p.cancel = context.WithCancel(ctx)

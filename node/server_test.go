@@ -150,7 +150,7 @@ func TestServer_StreamsFollowTheConfiguration(t *testing.T) {
 		schema.StreamFrames: {"frames.test.>", time.Hour, 64 << 20, jetstream.DiscardOld},
 		schema.StreamEvents: {"events.test.>", 7 * 24 * time.Hour, 256 << 20, jetstream.DiscardOld},
 		schema.StreamDead:   {"dead.test.>", 0, 16 << 20, jetstream.DiscardOld},
-		schema.StreamStored: {"stored.test.>", time.Hour, 64 << 20, jetstream.DiscardOld},
+		schema.StreamStored: {"stored.test.>", time.Hour, 16 << 20, jetstream.DiscardOld},
 	}
 	if d := cmp.Diff(streamLimits(t, js), want); d != "" {
 		t.Errorf("streams (-got +want):\n%s", d)
@@ -172,6 +172,7 @@ func TestServer_StreamsFollowTheConfiguration(t *testing.T) {
 	c.Stream.MaxAge, c.Stream.MaxBytes = 30*time.Minute, 32<<20
 	want[schema.StreamFrames] = limits{"frames.test.>", 30 * time.Minute, 32 << 20, jetstream.DiscardOld}
 	want[schema.StreamDead] = limits{"dead.test.>", 0, 8 << 20, jetstream.DiscardOld}
+	want[schema.StreamStored] = limits{"stored.test.>", 30 * time.Minute, 8 << 20, jetstream.DiscardOld}
 	s, _ = startServer(t, c)
 	js = jetStream(t, s)
 	if d := cmp.Diff(streamLimits(t, js), want); d != "" {

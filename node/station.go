@@ -26,6 +26,7 @@ type station struct {
 	journal *journal.Journal
 	metrics *metrics
 	bundles bundles
+	changed func() // called when the state may be another one
 	frames  prometheus.Counter
 	latency prometheus.Observer
 
@@ -47,7 +48,7 @@ type tally struct {
 func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics) *station {
 	now := time.Now()
 	m.start(id)
-	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m,
+	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m, changed: func() {},
 		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
 		status: schema.CameraStatus{State: schema.CameraDown, Breaker: schema.BreakerClosed, Since: now.UTC(), Node: node},
 		period: tally{at: now}, summary: tally{at: now}}
@@ -143,12 +144,15 @@ func (s *station) State(st camera.State) {
 		s.log.Info("camera "+string(st.State), "epoch", st.Epoch)
 	}
 	if news {
-		s.journal.Event(s.event(schema.KindState, e))
+		failed := e
+		failed.Count = uint64(st.Faults)
+		s.journal.Event(s.event(schema.KindState, failed))
 	}
 	if isOpen := st.Breaker.Number() > 0; isOpen != wasOpen {
 		e.State = string(st.Breaker)
 		s.journal.Event(s.event(schema.KindBreaker, e))
 	}
+	s.changed()
 	s.publish()
 }
 

@@ -138,7 +138,7 @@ func TestStation_StatesReachBucketAndEvents(t *testing.T) {
 		{camera.State{State: schema.CameraBackoff, Epoch: 1, Fault: camera.FaultStall, Err: fault}, "it is gone", 0},
 		{camera.State{State: schema.CameraStarting, Epoch: 2}, "it is gone", 0},
 		{camera.State{State: schema.CameraBackoff, Epoch: 2, Fault: camera.FaultStall, Err: fault}, "it is gone", 0}, // the same again: no news
-		{camera.State{State: schema.CameraBackoff, Epoch: 3, Fault: "refused", Err: errors.New("not you")}, "not you", 0},
+		{camera.State{State: schema.CameraBackoff, Epoch: 3, Fault: "refused", Err: errors.New("not you"), Faults: 3}, "not you", 0},
 		{camera.State{State: schema.CameraUp, Epoch: 4}, "", 1},
 		{camera.State{State: schema.CameraBackoff, Epoch: 4, Fault: "refused", Err: errors.New("not you")}, "not you", 0}, // news, for it was up
 		{camera.State{State: schema.CameraDown, Epoch: 4}, "not you", 0},
@@ -164,8 +164,10 @@ func TestStation_StatesReachBucketAndEvents(t *testing.T) {
 		return schema.Event{Kind: schema.KindState, State: string(state), Reason: reason, Message: message, Epoch: epoch}
 	}
 	stall := string(camera.FaultStall)
+	third := state(schema.CameraBackoff, 3, "refused", "not you")
+	third.Count = 3
 	d.wantEvents(state(schema.CameraUp, 1, "", ""), state(schema.CameraStalled, 1, stall, "it is gone"), state(schema.CameraBackoff, 1, stall, "it is gone"),
-		state(schema.CameraBackoff, 3, "refused", "not you"), state(schema.CameraUp, 4, "", ""), state(schema.CameraBackoff, 4, "refused", "not you"),
+		third, state(schema.CameraUp, 4, "", ""), state(schema.CameraBackoff, 4, "refused", "not you"),
 		state(schema.CameraDown, 4, "", ""))
 }
 

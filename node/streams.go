@@ -41,8 +41,7 @@ const (
 	eventBytes   = 256 << 20
 	eventAge     = 7 * 24 * time.Hour
 	deadBytes    = 1 << 30
-	storedBytes  = 64 << 20
-	storedAge    = time.Hour
+	storedBytes  = 256 << 20 // half a million references, which 1000 frames a second take ten minutes to make
 	stateBytes   = 16 << 20
 )
 
@@ -74,7 +73,7 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 		frames,
 		file(schema.StreamEvents, "What happened", eventBytes, eventAge, "events"),
 		file(schema.StreamDead, "Frames that a sink refused for good", min(deadBytes, c.Stream.MaxBytes/4), 0, "dead"),
-		file(schema.StreamStored, "Keys under which a sink has confirmed frames", storedBytes, storedAge, "stored"),
+		file(schema.StreamStored, "Keys under which a sink has confirmed frames", min(storedBytes, c.Stream.MaxBytes/4), c.Stream.MaxAge, "stored"),
 	} {
 		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
 			return streamError(s.Name, err)

@@ -1,6 +1,14 @@
 package schema
 
-import "time"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrEvent says that a message is not an event that edge-video wrote.
+var ErrEvent = errors.New("not an event")
 
 // EventClass is what an event is about.
 type EventClass string
@@ -18,7 +26,7 @@ type EventKind string
 
 // Kinds of events.
 const (
-	KindState    EventKind = "state"    // State changed; Reason and Message say why
+	KindState    EventKind = "state"    // State changed; Reason and Message say why, Count how many runs in a row have failed
 	KindGap      EventKind = "gap"      // Count frames, FirstSeq to LastSeq of Epoch, will not come; Reason says why
 	KindSize     EventKind = "size"     // the camera's pictures changed size; Width and Height are the new ones
 	KindLook     EventKind = "look"     // the camera's pictures are State: "ok", or show nothing, from FirstSeq on; Reason repeats what they are instead
@@ -27,6 +35,7 @@ const (
 	KindBreaker  EventKind = "breaker"  // the breaker of a bridge or a camera changed to State; a camera's tries are left out
 	KindDead     EventKind = "dead"     // a sink refused a frame for good; it is kept in DEAD
 	KindLoad     EventKind = "load"     // the machine, for Reason, is State: "full" or "room" again
+	KindCameras  EventKind = "cameras"  // of the Cameras that the node reads, Active deliver pictures
 	KindControl  EventKind = "control"  // the node changed something by itself: Reason names it
 )
 
@@ -47,7 +56,21 @@ type Event struct {
 	Count    uint64     `json:"count,omitempty"`
 	Width    int        `json:"width,omitempty"`
 	Height   int        `json:"height,omitempty"`
+	Cameras  int        `json:"cameras,omitempty"`
+	Active   int        `json:"active,omitempty"`
 }
 
 // Subject is where the event is published.
 func (e *Event) Subject() string { return EventSubject(e.Site, e.Class, e.Name, e.Kind) }
+
+// DecodeEvent reads the body of a message in [StreamEvents]. Its errors wrap [ErrEvent]; unknown fields are ignored.
+func DecodeEvent(body []byte) (*Event, error) {
+	e := &Event{}
+	if err := json.Unmarshal(body, e); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
+	}
+	if !ValidSite(e.Site) || !ValidName(e.Name) || e.Time.Year() < 1970 {
+		return nil, fmt.Errorf("%w: its site, name or time is none", ErrEvent)
+	}
+	return e, nil
+}

@@ -42,6 +42,7 @@ type Frame struct {
 	Replayed      bool   // delivered again by request
 
 	Data []byte
+	Kept *Kept // where a sink keeps the picture: beside Data once that has confirmed the frame, in place of Data in a frame of [StreamStored]
 }
 
 // Subject is the NATS subject the frame is published under.
@@ -81,6 +82,8 @@ func (f *Frame) Validate() error {
 		return fieldError("content type", f.ContentType, "is none of "+ContentJPEG+", "+ContentH264+", "+ContentH265)
 	case f.Keyframe && f.ContentType == ContentJPEG:
 		return fieldError("keyframe", "1", "is set on "+ContentJPEG+", where every picture stands alone")
+	case f.Kept != nil:
+		return f.Kept.validate()
 	case len(f.Data) == 0:
 		return fieldError("body", "", "is empty")
 	}

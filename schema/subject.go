@@ -56,6 +56,11 @@ func ParseDeadSubject(subject string) (frameSite, camera string, err error) {
 	return t[3], t[4], nil
 }
 
+// StoredSubject is the subject of the messages that tell where a bridge's sink keeps the frames of a camera.
+func StoredSubject(site, bridge, camera string) string {
+	return "stored." + site + "." + bridge + "." + camera
+}
+
 // KickSubject is where a node is asked to try a camera again now; the answer is JSON.
 func KickSubject(site, camera string) string { return "camera.kick." + site + "." + camera }
 
