@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/edge-video/edge-video/schema"
 )
 
 const (
@@ -56,7 +54,7 @@ func (s *session) handOver(ctx context.Context, l *lane) error {
 func (w *Worker) behind(ctx context.Context, floor uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	info, err := w.frames.Info(ctx)
+	info, err := w.stream.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errSource, err)
 	}
@@ -64,7 +62,7 @@ func (w *Worker) behind(ctx context.Context, floor uint64) (uint64, error) {
 	if first > last {
 		return 0, nil
 	}
-	oldest, err := w.frames.GetMsg(ctx, first)
+	oldest, err := w.stream.GetMsg(ctx, first)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound): // it has left the stream just now
 	case err != nil:
@@ -83,7 +81,7 @@ func (s *session) leap(ctx context.Context, l *lane, last uint64) error {
 		// One that began with the frames to come cannot be moved. The one that takes its place begins behind the backfill.
 		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 		defer cancel()
-		if err = w.js.DeleteConsumer(ctx, schema.StreamFrames, w.live.durable); err == nil {
+		if err = w.js.DeleteConsumer(ctx, w.config.Stream(), w.live.durable); err == nil {
 			w.live.consumer, err = ensureConsumer(ctx, w.js, &w.config, w.left())
 		}
 		if err != nil {
@@ -173,13 +171,13 @@ func (w *Worker) keep(ctx context.Context, left spans) error {
 	defer cancel()
 	name := backfillName(w.config.Name)
 	if len(left) == 0 {
-		if err := w.js.DeleteConsumer(ctx, schema.StreamFrames, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if err := w.js.DeleteConsumer(ctx, w.config.Stream(), name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return fmt.Errorf("%w: removing the backfill's durable: %w", errSource, err)
 		}
 	} else {
 		config := durable(&w.config, name, w.config.Name+": backfill")
 		config.Metadata[spansKey] = left.String()
-		consumer, err := w.js.CreateOrUpdateConsumer(ctx, schema.StreamFrames, config)
+		consumer, err := w.js.CreateOrUpdateConsumer(ctx, w.config.Stream(), config)
 		if err != nil {
 			return fmt.Errorf("%w: keeping what is left to the backfill: %w", errSource, err)
 		}
@@ -196,7 +194,7 @@ func (w *Worker) resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	name := backfillName(w.config.Name)
-	found, err := w.js.Consumer(ctx, schema.StreamFrames, name)
+	found, err := w.js.Consumer(ctx, w.config.Stream(), name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		w.mu.Lock()
 		w.spans = nil
@@ -208,12 +206,12 @@ func (w *Worker) resume(ctx context.Context) error {
 	}
 	metadata := found.CachedInfo().Config.Metadata
 	if _, ours := metadata[metadataKey]; !ours {
-		return foreign(name)
+		return foreign(w.config.Stream(), name)
 	}
 	left, err := parseSpans(metadata[spansKey])
 	if err != nil {
 		return fmt.Errorf("durable consumer %s on stream %s: its metadata %s: %w; remove it with `nats consumer rm %s %s`",
-			name, schema.StreamFrames, spansKey, err, schema.StreamFrames, name)
+			name, w.config.Stream(), spansKey, err, w.config.Stream(), name)
 	}
 	return w.keep(ctx, left) // with the filters of today
 }

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/edge-video/edge-video/schema"
 )
 
 // ErrForeignDurable says that a durable consumer of the bridge's name exists that edge-video did not make.
@@ -29,7 +25,7 @@ const (
 
 // durable is the configuration of a durable consumer of the bridge.
 func durable(c *Config, name, description string) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: filters(c),
+	return jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: c.filters(c.Cameras),
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver:    -1, // a number would silently skip frames
 		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node}}
@@ -47,12 +43,12 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, left
 	}
 	looking, found := context.WithTimeout(ctx, apiTimeout)
 	defer found()
-	old, err := js.Consumer(looking, schema.StreamFrames, c.Name)
+	old, err := js.Consumer(looking, c.Stream(), c.Name)
 	switch {
 	case err == nil:
 		was := old.CachedInfo().Config
 		if _, ours := was.Metadata[metadataKey]; !ours {
-			return nil, foreign(c.Name)
+			return nil, foreign(c.Stream(), c.Name)
 		}
 		// Where a bridge began cannot be changed afterwards.
 		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
@@ -61,32 +57,14 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, left
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	consumer, err := js.CreateOrUpdateConsumer(ctx, schema.StreamFrames, config)
+	consumer, err := js.CreateOrUpdateConsumer(ctx, c.Stream(), config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the durable consumer: %w", err)
 	}
 	return consumer, nil
 }
 
-func foreign(name string) error {
+func foreign(stream, name string) error {
 	return fmt.Errorf("%w: %s on stream %s; give the bridge another name or remove it with `nats consumer rm %s %s`",
-		ErrForeignDurable, name, schema.StreamFrames, schema.StreamFrames, name)
-}
-
-// filters are the subjects of the bridge's cameras.
-func filters(c *Config) []string {
-	var subjects []string
-	for _, camera := range c.Cameras {
-		if camera == "*" {
-			return []string{schema.SiteSubjects("frames", c.Site)}
-		}
-		site, id, ok := strings.Cut(camera, ".")
-		if !ok {
-			site, id = c.Site, camera
-		}
-		if s := schema.FrameSubject(site, id); !slices.Contains(subjects, s) {
-			subjects = append(subjects, s)
-		}
-	}
-	return subjects
+		ErrForeignDurable, name, stream, stream, name)
 }

@@ -15,7 +15,7 @@ import (
 // refuse keeps a message that no sink will take in DEAD, with the reason, and goes on without it.
 func (s *session) refuse(m jetstream.Msg, reason error) error {
 	w := s.worker
-	site, camera, err := schema.ParseFrameSubject(m.Subject())
+	site, camera, err := w.config.owner(m.Subject())
 	if err != nil {
 		site, camera = "unknown", "unknown"
 	}

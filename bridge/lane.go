@@ -46,7 +46,7 @@ func (l *lane) rewind(ctx context.Context) error { return l.moveTo(ctx, 0) }
 func (l *lane) moveTo(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	set, err := l.session.worker.js.ResetConsumerToSequence(ctx, schema.StreamFrames, l.track.durable, seq)
+	set, err := l.session.worker.js.ResetConsumerToSequence(ctx, l.session.worker.config.Stream(), l.track.durable, seq)
 	if err != nil {
 		return fmt.Errorf("%w: resetting the consumer: %w", errSource, err)
 	}
@@ -126,7 +126,7 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 		return nil
 	}
 	l.sent, l.seen = seq, seq
-	f, err := schema.Decode(m.Subject(), m.Headers(), m.Data())
+	f, err := l.session.worker.config.decode(m)
 	if err != nil {
 		l.track.skip(seq, "", cameraState{})
 		return l.session.refuse(m, err)
@@ -142,7 +142,7 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 	if !known {
 		cam = l.track.camera(name)
 	}
-	if !w.all {
+	if !w.all && w.config.numbered() {
 		l.compare(live, cam.place, f, seq)
 	}
 	cam.place = place{epoch: f.Epoch, seq: f.Seq, stream: seq}

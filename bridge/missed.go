@@ -107,7 +107,7 @@ func (l *lane) compare(ctx context.Context, last place, f *schema.Frame, seq uin
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	info, err := l.session.worker.frames.Info(ctx)
+	info, err := l.session.worker.stream.Info(ctx)
 	if err != nil || info.State.FirstSeq <= last.stream+1 {
 		return
 	}
@@ -121,7 +121,7 @@ func (l *lane) compare(ctx context.Context, last place, f *schema.Frame, seq uin
 // lookBack counts what left the stream while no session was there to see it. For a bridge of some cameras it knows no more than a bound,
 // and looks only at the first session; later, compare counts.
 func (w *Worker) lookBack(ctx context.Context, t *track) {
-	if first := t.firstLook(); !w.all && !first {
+	if first := t.firstLook(); !w.all && !first || !w.config.numbered() {
 		return
 	}
 	if _, backfills := w.left().holding(t.doneUpTo() + 1); backfills {
@@ -129,7 +129,7 @@ func (w *Worker) lookBack(ctx context.Context, t *track) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	info, err := w.frames.Info(ctx)
+	info, err := w.stream.Info(ctx)
 	if err != nil || info.State.FirstSeq == 0 {
 		return
 	}

@@ -187,7 +187,7 @@ func (p *passage) hand(live context.Context, m jetstream.Msg) (last bool, err er
 	if n := p.delivery.Add(1); meta.Sequence.Consumer != n {
 		return false, fmt.Errorf("%w: delivery %d came where %d was next", errSource, meta.Sequence.Consumer, n)
 	}
-	if to := r.config.To; !to.IsZero() && meta.Timestamp.After(to.Add(storedLate)) {
+	if until := r.until(); !until.IsZero() && meta.Timestamp.After(until) {
 		return true, nil
 	}
 	last = meta.NumPending == 0
@@ -212,14 +212,14 @@ func (p *passage) hand(live context.Context, m jetstream.Msg) (last bool, err er
 // wanted is the frame of a message, nil where it is not asked for or no frame.
 func (p *passage) wanted(m jetstream.Msg) *schema.Frame {
 	c := &p.redelivery.config
-	decode := schema.Decode
+	decode := p.redelivery.worker.config.decode
 	if c.Dead {
-		decode = schema.DecodeDead
+		decode = p.redelivery.worker.config.decodeDead
 		if !strings.HasPrefix(m.Headers().Get(schema.HeaderReject), c.Reason) {
 			return nil
 		}
 	}
-	f, err := decode(m.Subject(), m.Headers(), m.Data())
+	f, err := decode(m)
 	if err != nil || f.Captured.Before(c.From) || !c.To.IsZero() && f.Captured.After(c.To) {
 		return nil
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -41,7 +41,7 @@ func (p *passage) measure(ctx context.Context, left uint64) error {
 		return nil
 	}
 	total := left
-	if to := r.config.To; !to.IsZero() {
+	if to := r.config.To; !r.until().IsZero() {
 		config := r.consumerConfig()
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &to
 		behind, err := p.stream.CreateConsumer(ctx, config)
@@ -70,7 +70,16 @@ func (r *Redelivery) source() string {
 	if r.config.Dead {
 		return schema.StreamDead
 	}
-	return schema.StreamFrames
+	return r.worker.config.Stream()
+}
+
+// until is when the last frame asked for came into the stream at the latest, zero where that is not known: what had to wait for a sink
+// may have come at any time.
+func (r *Redelivery) until() time.Time {
+	if r.config.To.IsZero() || r.source() != schema.StreamFrames {
+		return time.Time{}
+	}
+	return r.config.To.Add(storedLate)
 }
 
 func (r *Redelivery) consumerConfig() jetstream.ConsumerConfig {
@@ -82,17 +91,18 @@ func (r *Redelivery) consumerConfig() jetstream.ConsumerConfig {
 // subjects are the filters of the frames asked for.
 func (r *Redelivery) subjects() []string {
 	w := &r.worker.config
-	asked := *w
-	asked.Cameras = r.config.Cameras
-	subjects := filters(&asked)
 	if !r.config.Dead {
-		return subjects
+		return w.filters(r.config.Cameras)
 	}
 	if slices.Equal(r.config.Cameras, w.Cameras) {
 		return []string{schema.DeadSubject(w.Site, w.Name, "*", "*")} // also of cameras that the bridge took once
 	}
-	for i, s := range subjects {
-		subjects[i] = "dead." + w.Site + "." + w.Name + "." + strings.TrimPrefix(s, "frames.")
+	var subjects []string
+	for _, camera := range r.config.Cameras {
+		site, id := w.locate(camera)
+		if s := schema.DeadSubject(w.Site, w.Name, site, id); !slices.Contains(subjects, s) {
+			subjects = append(subjects, s)
+		}
 	}
 	return subjects
 }

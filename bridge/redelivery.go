@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -41,8 +40,12 @@ type Progress struct {
 // Seen is how many of Total have been dealt with.
 func (p *Progress) Seen() uint64 { return p.Delivered + p.Refused + p.Passed }
 
-// ErrNotTaken says that a camera was named that the bridge does not take.
-var ErrNotTaken = errors.New("camera is not one of the bridge's")
+var (
+	// ErrNotTaken says that a camera was named that the bridge does not take.
+	ErrNotTaken = errors.New("camera is not one of the bridge's")
+	// ErrNoReplay says that the bridge brings what holds only when it happens.
+	ErrNoReplay = errors.New("states of cameras are not delivered again: an old one would be taken for that of now")
+)
 
 // Redelivery brings frames to a bridge's sink again, beside the live delivery and over connections of its own. It keeps the order of the
 // stream, and changes nothing there but that it removes from DEAD what the sink has confirmed.
@@ -57,8 +60,12 @@ type Redelivery struct {
 	progress Progress
 }
 
-// NewRedelivery makes a redelivery to the sink, which is one of the worker's kind that nobody else uses. Errors wrap [ErrNotTaken].
+// NewRedelivery makes a redelivery to the sink, which is one of the worker's kind that nobody else uses. Errors wrap [ErrNotTaken]
+// and [ErrNoReplay].
 func (w *Worker) NewRedelivery(c RedeliveryConfig, sink Sink) (*Redelivery, error) {
+	if w.config.Source == SourceEvents && !c.Dead {
+		return nil, fmt.Errorf("bridge %s: %w", w.config.Name, ErrNoReplay)
+	}
 	for _, camera := range c.Cameras {
 		if !w.takes(camera) {
 			return nil, fmt.Errorf("%w: %q; bridge %s takes %q", ErrNotTaken, camera, w.config.Name, w.config.Cameras)
@@ -80,10 +87,11 @@ func (w *Worker) NewRedelivery(c RedeliveryConfig, sink Sink) (*Redelivery, erro
 
 // takes reports whether the bridge's cameras include one.
 func (w *Worker) takes(camera string) bool {
-	one := filters(&Config{Site: w.config.Site, Cameras: []string{camera}})[0]
-	all := filters(&w.config)
-	root, every := strings.CutSuffix(all[0], ">")
-	return slices.Contains(all, one) || every && strings.HasPrefix(one, root)
+	site, id := w.config.locate(camera)
+	return slices.ContainsFunc(w.config.Cameras, func(own string) bool {
+		ownSite, ownID := w.config.locate(own)
+		return site == ownSite && (id == ownID || ownID == "*")
+	})
 }
 
 // Progress reports how far it has come.
@@ -102,9 +110,12 @@ func (r *Redelivery) Run(ctx context.Context) error {
 		return fmt.Errorf("bridge %s: %w", w.config.Name, err)
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(w.config.tellTimeout()))
 	if err != nil {
 		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
+	}
+	if w.config.References {
+		r.sink = newReferrer(&w.config, r.sink, js)
 	}
 	pace := newBreaker(w.config.Breaker, func(schema.BreakerState) {})
 	for {

@@ -22,7 +22,7 @@ type Sink interface {
 	// has confirmed the frame; with an error wrapping [ErrRejected] when the broker refuses this frame for good; with any other
 	// error, wrapping [ErrNotConnected], when the connection can no longer be used. After the first ErrNotConnected every
 	// later frame ends the same way until the next Connect. done does not block for long and may be called from any goroutine, also
-	// before Send returns.
+	// before Send returns. A sink with keys sets the frame's Kept before done(nil).
 	Send(ctx context.Context, f *schema.Frame, done func(error))
 
 	// Close gives up the connection at once, also one that hangs, and returns when every goroutine of the sink has ended and

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,9 @@ const (
 type Config struct {
 	Site, Node string
 	Name       string        // also that of the durable consumer
+	Source     Source        // what it reads, "" is frames
+	Of         string        // with [SourceStored]: the bridge whose sink keeps the pictures
+	References bool          // tell in STORED where the sink keeps each frame; the sink sets Kept before it confirms
 	Cameras    []string      // "*", an id, or <site>.<id>
 	Newest     bool          // a new bridge begins with the frames to come instead of the oldest held
 	MaxFrame   int           // bytes of the largest picture
@@ -56,8 +58,8 @@ type Worker struct {
 	breaker *breaker
 	journal *journal.Journal
 	js      jetstream.JetStream
-	frames  jetstream.Stream
-	all     bool // every frame of the stream is the bridge's
+	stream  jetstream.Stream
+	all     bool // every message of the stream is the bridge's
 	pace    catchup
 	missed  *missed
 	live    *track
@@ -78,7 +80,7 @@ type Worker struct {
 // with reg, which adds the labels site and bridge.
 func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
 	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
-		hold: hold{changed: make(chan struct{}, 1)}, all: slices.Contains(config.Cameras, "*"), pace: newCatchup(config.Rate),
+		hold: hold{changed: make(chan struct{}, 1)}, all: config.whole(), pace: newCatchup(config.Rate),
 		live: newTrack(config.Name, false), back: newTrack(backfillName(config.Name), true)}
 	w.missed = newMissed(w)
 	w.breaker = newBreaker(config.Breaker, w.breakerChanged)
@@ -93,7 +95,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("bridge %s: %w", w.config.Name, err)
 	}
 	defer nc.Close()
-	if w.js, err = jetstream.New(nc); err != nil {
+	if w.js, err = jetstream.New(nc, jetstream.WithPublishAsyncTimeout(w.config.tellTimeout())); err != nil {
 		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
 	}
 	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
@@ -102,6 +104,9 @@ func (w *Worker) Run(ctx context.Context) error {
 			e.Class, e.Name = schema.ClassBridge, w.config.Name
 			w.journal.Event(e)
 		})
+	}
+	if w.config.References {
+		w.sink = newReferrer(&w.config, w.sink, w.js)
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var g errgroup.Group
@@ -147,8 +152,8 @@ func (w *Worker) consumers(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	var err error
-	if w.frames, err = w.js.Stream(looking, schema.StreamFrames); err != nil {
-		return fmt.Errorf("looking for stream %s: %w", schema.StreamFrames, err)
+	if w.stream, err = w.js.Stream(looking, w.config.Stream()); err != nil {
+		return fmt.Errorf("looking for stream %s: %w", w.config.Stream(), err)
 	}
 	if err := w.resume(ctx); err != nil {
 		return err
@@ -256,6 +261,7 @@ func (w *Worker) breakerChanged(s schema.BreakerState) {
 // Health is what readiness wants to know of a bridge.
 type Health struct {
 	Name      string
+	Stream    string // see [Config.Stream]
 	State     schema.BreakerState
 	Delivered uint64        // frames confirmed since the start
 	Pending   uint64        // frames the sink has still to confirm
@@ -268,7 +274,7 @@ type Health struct {
 func (w *Worker) Health() Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Health{Name: w.config.Name, State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
+	return Health{Name: w.config.Name, Stream: w.config.Stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
 		Fault: w.fault, Held: w.hold.left()}
 }
 
@@ -312,13 +318,13 @@ func (w *Worker) report(ctx context.Context) error {
 func (w *Worker) readBacklog(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusPeriod/2)
 	defer cancel()
-	n, err := waiting(ctx, w.js, w.config.Name)
+	n, err := w.waiting(ctx, w.config.Name)
 	if err != nil {
 		w.log.Debug("reading the backlog", "err", err)
 		return
 	}
 	if left := w.left(); len(left) > 0 {
-		most, err := waiting(ctx, w.js, backfillName(w.config.Name))
+		most, err := w.waiting(ctx, backfillName(w.config.Name))
 		if err == nil {
 			n += min(most, left.after(w.back.doneUpTo()).count())
 		}
@@ -328,8 +334,8 @@ func (w *Worker) readBacklog(ctx context.Context) {
 }
 
 // waiting is how many messages a durable has still to get acknowledged.
-func waiting(ctx context.Context, js jetstream.JetStream, durable string) (uint64, error) {
-	c, err := js.Consumer(ctx, schema.StreamFrames, durable)
+func (w *Worker) waiting(ctx context.Context, durable string) (uint64, error) {
+	c, err := w.js.Consumer(ctx, w.config.Stream(), durable)
 	if err != nil {
 		return 0, fmt.Errorf("asking for durable %s: %w", durable, err)
 	}

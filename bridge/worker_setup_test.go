@@ -46,7 +46,7 @@ func startStream(t *testing.T, change ...func(*server.Options)) *stream {
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	for name, subject := range map[string]string{"FRAMES": "frames.lisbon.>", "EVENTS": "events.lisbon.>", "DEAD": "dead.lisbon.>"} {
+	for name, subject := range map[string]string{"FRAMES": "frames.lisbon.>", "EVENTS": "events.lisbon.>", "DEAD": "dead.lisbon.>", "STORED": "stored.lisbon.>"} {
 		if _, err := s.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Storage: jetstream.FileStorage}); err != nil {
 			t.Fatal(err)
 		}

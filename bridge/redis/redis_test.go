@@ -88,6 +88,9 @@ func TestSink_StoresBodyForItsTime(t *testing.T) {
 		if err != nil || ttl > 0 && (left > ttl || left < ttl-10*time.Second) || ttl == 0 && left != -1 {
 			t.Errorf("ttl %v: %v left, %v", ttl, left, err)
 		}
+		if want := (schema.Kept{Key: key, TTL: ttl, Bytes: 100_000}); f.Kept == nil || *f.Kept != want {
+			t.Errorf("the sink says it is kept at %+v, want %+v", f.Kept, want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/edge-video/edge-video/bridge"
+	"github.com/edge-video/edge-video/schema"
 )
 
 // Bounds of what a sink holds without an answer, and of one pipeline.
@@ -124,6 +125,9 @@ func (s *session) flush(items []bridge.Item) {
 		err := s.lost
 		if err == nil {
 			err = s.result(&got[i])
+		}
+		if err == nil {
+			it.Frame.Kept = &schema.Kept{Key: got[i].key, TTL: got[i].ttl, Bytes: len(it.Frame.Data)}
 		}
 		if s.lost == nil && errors.Is(err, bridge.ErrNotConnected) {
 			err = s.server.reason(err)
