@@ -21,8 +21,9 @@ type Config struct {
 	Own         map[string]Route // where frames of single cameras go instead, by <site>.<camera>
 	Passive     bool             // exchanges are looked for; otherwise they are declared
 	Persistent  bool             // messages survive a restart of the broker, in queues that do
-	ContentType string           // of every message, "" is the frame's own
-	Expiration  time.Duration    // after which a queue drops a message, 0 is never
+	Body        Body             // what each message holds
+	ContentType string           // of every message, "" is the body's own
+	Expiration  time.Duration    // after which a queue drops a message; 0 is with the picture for [BodyKey], else never
 	Timeout     time.Duration    // for connecting, and for the next confirm; 0 is 10 s
 	Name        string           // of the connection, in the broker's own tools
 	TLS         bridge.TLS       // with amqps
@@ -48,6 +49,9 @@ func (c *Config) check() error {
 		if err := r.check(); err != nil {
 			return fmt.Errorf("rabbitmq: camera %s: %w", camera, err)
 		}
+	}
+	if !c.Body.known() {
+		return fmt.Errorf("rabbitmq: body %q is not known", c.Body)
 	}
 	if c.Expiration < 0 || c.Expiration > 0 && c.Expiration < time.Millisecond {
 		return fmt.Errorf("rabbitmq: expiration %v is neither 0 nor at least 1ms", c.Expiration)

@@ -47,6 +47,10 @@ func TestSink(t *testing.T) {
 		"HungBrokerIsATimeout":           hungBrokerIsATimeout,
 		"PermissionTakenAwayIsNamed":     permissionTakenAway,
 		"CutsBeforeTheConfirm":           cutsBeforeTheConfirm,
+		"KeyIsTheBody":                   keyIsTheBody,
+		"MetadataIsJSON":                 metadataIsJSON,
+		"StatusIsJSON":                   statusIsJSON,
+		"WhatIsNoneOfTheKindIsRejected":  whatIsNoneOfTheKindIsRejected,
 		"CertificatesAreAskedFor": func(t *testing.T, r *harness.RabbitMQ) {
 			certificatesAreAskedFor(t, r, certificates)
 		},
