@@ -29,6 +29,7 @@ type bridges struct {
 // running is one bridge.
 type running struct {
 	config  config.Bridge
+	refers  bool // other bridges want to know where its frames are kept
 	worker  *bridge.Worker
 	errands *errands
 	reg     *prometheus.Registry
@@ -48,11 +49,11 @@ func (b *bridges) prepare(c *config.Config) ([]*running, error) {
 	}
 	var all []*running
 	for _, wanted := range c.Bridges {
-		if r := now[wanted.Name]; r != nil && reflect.DeepEqual(r.config, wanted) {
+		if r := now[wanted.Name]; r != nil && reflect.DeepEqual(r.config, wanted) && r.refers == c.Referred(wanted.Name) {
 			all = append(all, r)
 			continue
 		}
-		r := &running{config: wanted, reg: prometheus.NewRegistry(), ended: make(chan struct{})}
+		r := &running{config: wanted, refers: c.Referred(wanted.Name), reg: prometheus.NewRegistry(), ended: make(chan struct{})}
 		var err error
 		if r.worker, err = newWorker(c, wanted, b.server, b.log, r.reg); err != nil {
 			return nil, err

@@ -119,7 +119,7 @@ func (c *control) hold(r micro.Request) {
 		return
 	}
 	answer := b.hold(&request)
-	answer.Node, answer.Horizon, answer.HasLimit = c.app.config.Load().Node, c.app.fleet.Health().Horizon, true
+	answer.Node, answer.Horizon, answer.HasLimit = c.app.config.Load().Node, c.app.fleet.Health().Horizon, answer.Stream == schema.StreamFrames
 	c.answer(r, answer)
 }
 

@@ -92,6 +92,7 @@ type drill struct {
 	inbox   string
 
 	first, now map[string]*holdAnswer // by worker
+	stream     string                 // where what it delivers is
 	heard      time.Time
 	horizon    time.Duration // valid where limited is set
 	shortest   time.Duration
@@ -141,6 +142,7 @@ func (d *drill) take(a *holdAnswer) {
 		d.first[a.Worker] = a
 	}
 	d.now[a.Worker] = a
+	d.stream = a.Stream
 	if a.HasLimit {
 		if d.horizon = a.Horizon; !d.limited || a.Horizon < d.shortest {
 			d.shortest = a.Horizon
@@ -225,7 +227,7 @@ func (d *drill) look(ctx context.Context) error {
 func (d *drill) confirmed(ctx context.Context, seq uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	stream, err := d.js.Stream(ctx, schema.StreamFrames)
+	stream, err := d.js.Stream(ctx, d.stream)
 	if err != nil {
 		return false, fmt.Errorf("reading the stream's state: %w", err)
 	}

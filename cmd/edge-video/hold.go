@@ -25,6 +25,7 @@ type holdAnswer struct {
 	Held     time.Duration       `json:"held"`    // for how long yet
 	Missed   uint64              `json:"missed"`  // frames, since the process started, that left the stream before the sink had them
 	Refused  uint64              `json:"refused"` // frames, since then, that the sink refused for good
+	Stream   string              `json:"stream"`  // where what it delivers is
 	Horizon  time.Duration       `json:"horizon"` // valid where HasLimit is set
 	HasLimit bool                `json:"has_limit"`
 }
@@ -38,7 +39,7 @@ func (r *running) hold(q *holdRequest) *holdAnswer {
 		r.worker.Hold(min(q.For, holdMost))
 	}
 	h := r.worker.Health()
-	return &holdAnswer{Worker: r.errands.id, State: h.State, Held: h.Held, Missed: r.counted("edge_video_bridge_missed_frames_total", "aged_out"),
+	return &holdAnswer{Worker: r.errands.id, State: h.State, Held: h.Held, Stream: h.Stream, Missed: r.counted("edge_video_bridge_missed_frames_total", "aged_out"),
 		Refused: r.counted("edge_video_bridge_rejected_total", "")}
 }
 

@@ -118,7 +118,8 @@ func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logg
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
-	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Cameras: b.Cameras, Newest: b.Start == "newest",
+	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Source: bridge.Source(b.Source), Of: b.Of,
+		References: c.Referred(b.Name), Cameras: b.Cameras, Newest: b.Start == "newest",
 		LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
 		MaxFrame: maxFrame(c), Timeout: b.Timeout,
 		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
@@ -183,7 +184,7 @@ func aside(b config.Bridge) config.Bridge {
 func rabbitmqConfig(site string, b config.Bridge) (rabbitmq.Config, error) {
 	r := b.RabbitMQ
 	out := rabbitmq.Config{URL: r.URL.Reveal(), VHost: r.VHost, Exchange: r.Exchange, Own: map[string]rabbitmq.Route{}, Passive: !r.Declare,
-		Persistent: r.Persistent, ContentType: r.ContentType, Expiration: r.Expiration, Timeout: b.Timeout,
+		Body: rabbitmq.Body(r.Body), Persistent: r.Persistent, ContentType: r.ContentType, Expiration: r.Expiration, Timeout: b.Timeout,
 		Name: "edge-video bridge " + b.Name, TLS: bridge.TLS(r.TLS)}
 	var err error
 	if out.RoutingKey, err = bridge.ParseTemplate(r.RoutingKey, r.Constants()); err != nil {

@@ -26,6 +26,7 @@ func (k *checker) bridges() {
 		}
 		k.patterns(path+".cameras", b.Cameras)
 		k.delivery(path, b)
+		k.reads(path, b)
 		k.policy(path, b)
 		if b.RabbitMQ != nil {
 			k.rabbitmq(path+".rabbitmq", b.RabbitMQ)
@@ -65,7 +66,7 @@ func (k *checker) policy(path string, b Bridge) {
 	if b.MaxAge < 0 {
 		k.fail(path+".max_age", formatDuration(b.MaxAge)+" is below 0", "write 0s for none, or a duration such as 10s")
 	}
-	if b.MaxAge > 0 && b.MaxAge >= k.c.Stream.MaxAge {
+	if b.MaxAge > 0 && b.MaxAge >= k.c.Stream.MaxAge && b.Source != SourceEvents {
 		k.warn(path+".max_age", "has no effect: the stream holds frames no longer than stream.max_age "+formatDuration(k.c.Stream.MaxAge), "remove it")
 	}
 	if !(b.FPS >= 0 && b.FPS <= 240) {

@@ -18,6 +18,7 @@ func (k *checker) rabbitmq(path string, r *RabbitMQ) {
 	k.shortName(path+".vhost", r.VHost)
 	k.exchange(path+".exchange", r.Exchange, r.Declare)
 	k.routingKey(path+".routing_key", r.RoutingKey, r.Constants())
+	k.oneOf(path+".body", r.Body, BodyPicture, BodyKey, BodyMetadata, BodyStatus)
 	k.shortName(path+".content_type", r.ContentType)
 	if r.Expiration < 0 || r.Expiration > 0 && r.Expiration < time.Millisecond {
 		k.fail(path+".expiration", formatDuration(r.Expiration)+" is neither 0s nor at least 1ms", "write 0s for messages that stay until they are read")

@@ -111,6 +111,8 @@ type Mask struct {
 // Bridge is one consumer that republishes frames. Exactly one of RabbitMQ, Redis and MQTT is set.
 type Bridge struct {
 	Name     string        `yaml:"name"`
+	Source   string        `yaml:"source"`  // frames, stored or events
+	Of       string        `yaml:"of"`      // with stored: the bridge whose Redis holds the pictures
 	Cameras  []string      `yaml:"cameras"` // "*" alone, ids, or <site>.<id>
 	Start    string        `yaml:"start"`   // oldest or newest
 	Order    string        `yaml:"order"`   // oldest or newest
@@ -140,10 +142,11 @@ type RabbitMQ struct {
 	RoutingKey  string        `yaml:"routing_key"`
 	Prefix      string        `yaml:"prefix"` // {prefix} of routing keys
 	Overrides   []Override    `yaml:"overrides"`
+	Body        string        `yaml:"body"`    // picture, key, metadata or status
 	Declare     bool          `yaml:"declare"` // exchanges; else they must be there
 	Persistent  bool          `yaml:"persistent"`
 	ContentType string        `yaml:"content_type"` // "" is the body's own
-	Expiration  time.Duration `yaml:"expiration"`   // 0 is never
+	Expiration  time.Duration `yaml:"expiration"`   // 0 is never, and with body key as long as the picture
 	TLS         TLS           `yaml:"tls"`
 }
 

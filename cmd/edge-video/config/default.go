@@ -55,6 +55,7 @@ func Default() *Config {
 // DefaultBridge is a bridge of which only the name and a sink are missing.
 func DefaultBridge() Bridge {
 	return Bridge{
+		Source:  SourceFrames,
 		Cameras: []string{everyCamera},
 		Start:   "oldest",
 		Order:   "oldest",
@@ -65,7 +66,7 @@ func DefaultBridge() Bridge {
 
 // DefaultRabbitMQ is a RabbitMQ sink of which only the URL is missing.
 func DefaultRabbitMQ() RabbitMQ {
-	return RabbitMQ{Exchange: "cameras", RoutingKey: "camera.{camera}", Overrides: []Override{}, Declare: true, Persistent: true}
+	return RabbitMQ{Exchange: "cameras", RoutingKey: "camera.{camera}", Overrides: []Override{}, Body: BodyPicture, Declare: true, Persistent: true}
 }
 
 // DefaultRedis is a Redis sink of which only the URL is missing.

@@ -24,6 +24,15 @@ func rabbit(lines string) string { return header + "    rabbitmq:\n" + indent(in
 func cache(lines string) string  { return header + "    redis:\n" + indent(indent(lines)) }
 func mqtt(lines string) string   { return header + "    mqtt:\n" + indent(indent(lines)) }
 
+// stored is a bridge beside one to Redis, with keys of its own from line 7 on and of its sink in line 4. status is one of states, with
+// keys of its sink from line 7 on.
+func stored(lines, sink string) string {
+	return oneCamera + "bridges:\n  - {name: cache, redis: {url: 'redis://h'}}\n  - rabbitmq: {url: 'amqp://h', " + sink + "}\n    name: b\n    source: stored\n" + indent(lines)
+}
+func status(lines string) string {
+	return rabbit("url: amqp://h\nbody: status\n"+lines) + "    source: events\n"
+}
+
 func indent(lines string) string {
 	var b strings.Builder
 	for line := range strings.Lines(lines) {
@@ -255,6 +264,29 @@ func refused() map[string][2]string {
 		"redis metadata":          {cache("url: redis://h\nmetadata: {stream: '{x}'}"), `f.yaml:6: bridges[0].redis.metadata.stream: template "{x}": unknown field`},
 		"redis metadata length":   {cache("url: redis://h\nmetadata: {max_len: 0}"), "f.yaml:6: bridges[0].redis.metadata.max_len: 0 is not above 0"},
 
+		// what a bridge reads
+		"source unknown":        {cache("url: redis://h") + "    source: frame", `f.yaml:6: bridges[0].source: "frame" is not known here; did you mean frames?`},
+		"of without use":        {cache("url: redis://h") + "    of: b", "f.yaml:6: bridges[0].of: has no use with source frames; remove it"},
+		"stored of nobody":      {stored("", "body: key"), "f.yaml:4: bridges[1].of: is missing: it says whose pictures are referred to; name a bridge to Redis, here one of cache"},
+		"stored of unknown":     {stored("of: cash", "body: key"), `f.yaml:7: bridges[1].of: no bridge has the name "cash"; did you mean cache?`},
+		"stored of a broker":    {stored("of: b", "body: key"), "f.yaml:7: bridges[1].of: bridge b keeps no pictures under keys; name a bridge to Redis, here one of cache"},
+		"stored without redis":  {rabbit("url: amqp://h\nbody: key") + "    source: stored\n    of: c", `f.yaml:8: bridges[0].of: no bridge has the name "c"; add a bridge to Redis`},
+		"stored picture":        {stored("of: cache", ""), "f.yaml:4: bridges[1].rabbitmq.body: picture cannot be made of source stored; write key or metadata"},
+		"stored status":         {stored("of: cache", "body: status"), "f.yaml:4: bridges[1].rabbitmq.body: status cannot be made of source stored"},
+		"stored to redis":       {cache("url: redis://h") + "  - {name: c, redis: {url: 'redis://h'}, of: b,\n     source: stored}", "f.yaml:7: bridges[1].source: stored is read for RabbitMQ alone; write source: frames"},
+		"stored of other sites": {stored("of: cache\ncameras: [porto.a]", "body: key"), `f.yaml:8: bridges[1].cameras[0]: "porto.a" is of another site`},
+		"key of pictures":       {rabbit("url: amqp://h\nbody: key"), "f.yaml:6: bridges[0].rabbitmq.body: key needs to know where Redis holds the picture; write source: stored and of"},
+		"metadata of pictures":  {rabbit("url: amqp://h\nbody: metadata"), "f.yaml:6: bridges[0].rabbitmq.body: metadata needs to know where"},
+		"status of pictures":    {rabbit("url: amqp://h\nbody: status"), "f.yaml:6: bridges[0].rabbitmq.body: status needs the states of cameras; write source: events"},
+		"body unknown":          {rabbit("url: amqp://h\nbody: keys"), `f.yaml:6: bridges[0].rabbitmq.body: "keys" is not known here; did you mean key?`},
+		"picture of events":     {rabbit("url: amqp://h\nrouting_key: x") + "    source: events", "f.yaml:4: bridges[0].rabbitmq.body: picture cannot be made of source events; write status"},
+		"events newest first":   {status("routing_key: x") + "    order: newest", "f.yaml:9: bridges[0].order: newest has states arrive that are no longer true"},
+		"events thinned":        {status("routing_key: x") + "    fps: 1", "f.yaml:9: bridges[0].fps: would leave out states; remove it"},
+		"events with overrides": {status("routing_key: x\noverrides: [{camera: a, exchange: y}]"), "f.yaml:8: bridges[0].rabbitmq.overrides: have no use with body status"},
+		"events by camera":      {status("routing_key: '{camera}'"), "f.yaml:7: bridges[0].rabbitmq.routing_key: has fields of frames, and a status is none; leave them out"},
+		"events with long key":  {status("routing_key: " + strings.Repeat("x", 250)), "f.yaml:7: bridges[0].rabbitmq.routing_key: can become more than 255 bytes long"},
+		"events of other sites": {status("routing_key: x") + "    cameras: [porto.a]", `f.yaml:9: bridges[0].cameras[0]: "porto.a" is of another site`},
+
 		// masks, transport, further arguments
 		"mask with copy":           {cam("mode: copy\nmasks: [{x: 0, y: 0, width: 1, height: 0.1}]"), "f.yaml:5: cameras[0].masks: mode copy stores the camera's own encoding, in which nothing can be masked; write mode: jpeg or keyframes"},
 		"mask with copy inherited": {"capture: {mode: copy}\n" + cam("masks: [{x: 0, y: 0, width: 1, height: 0.1}]"), "f.yaml:5: cameras[0].masks: mode copy"},
@@ -357,6 +389,8 @@ func TestParse_AcceptsWhatIsAllowed(t *testing.T) {
 		cam("masks: [{x: 0.1, y: 0.9, width: 0.9, height: 0.1}, {x: 0, y: 0, width: 1, height: 1}]\nrtsp_transport: udp_multicast"),
 		cam("input_args: ['-an', '-itsoffset', '-1', '-headers', 'A: b']\noutput_args: ['-bf', '-1.5', '-huffman', default]"),
 		cache("url: redis://h") + "    cameras: [a, porto.a]\n    start: newest\n",
+		stored("of: cache\norder: newest\nfps: 1\nmax_age: 1m\ncameras: [a]", "body: metadata"), stored("of: cache", "body: key"),
+		status("routing_key: '{site}.{vhost}.{prefix}'\nprefix: x") + "    max_age: 10h\n    cameras: [local.a]\n",
 	} {
 		parse(t, text)
 	}

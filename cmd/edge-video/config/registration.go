@@ -12,7 +12,7 @@ type Registration struct {
 	URLFile   string        `yaml:"url_file,omitempty"`
 	Token     Secret        `yaml:"token,omitempty"`
 	TokenFile string        `yaml:"token_file,omitempty"`
-	Bridge    string        `yaml:"bridge"`    // whose RabbitMQ is named; "" is the first that has one
+	Bridge    string        `yaml:"bridge"`    // whose RabbitMQ is named; "" is the first that gets pictures or their keys
 	Namespace string        `yaml:"namespace"` // "" is the virtual host
 	Retry     time.Duration `yaml:"retry"`
 	Timeout   time.Duration `yaml:"timeout"`
@@ -22,7 +22,7 @@ type Registration struct {
 // RabbitMQ is the sink that the node names, nil if there is none.
 func (r Registration) RabbitMQ(c *Config) *RabbitMQ {
 	for _, b := range c.Bridges {
-		if b.RabbitMQ != nil && (r.Bridge == "" || r.Bridge == b.Name) {
+		if b.RabbitMQ != nil && (r.Bridge == b.Name || r.Bridge == "" && (b.RabbitMQ.Body == BodyPicture || b.RabbitMQ.Body == BodyKey)) {
 			return b.RabbitMQ
 		}
 	}

@@ -37,9 +37,11 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"transport of RTSPS":       {"cameras: [{id: a, url: 'rtsps://h', rtsp_transport: udp}]\n" + sink, []string{"f.yaml:1: cameras[0].rtsp_transport: has no effect with rtsps, which is TCP"}},
 		"plain token": {oneCamera + sink + "registration: {url: 'http://h', token: t}", []string{"f.yaml:3: registration.token: stands in the file in plain text; write token_file",
 			"f.yaml:3: registration.url: sends credentials unencrypted; write https"}},
-		"token from variable":        {oneCamera + sink + "registration: {url: 'https://h', token: '${P}'}", nil},
-		"thinning of video":          {"cameras: [{id: a, url: 'rtsp://h', mode: copy}]\n" + strings.Replace(sink, "name", "fps: 2, name", 1), []string{"f.yaml:2: bridges[0].fps: of camera a, in mode copy, the bridge delivers keyframes alone"}},
-		"age beyond the stream's":    {oneCamera + strings.Replace(sink, "name", "max_age: 6h, name", 1), []string{"f.yaml:2: bridges[0].max_age: has no effect: the stream holds frames no longer than stream.max_age 6h"}},
+		"token from variable":     {oneCamera + sink + "registration: {url: 'https://h', token: '${P}'}", nil},
+		"thinning of video":       {"cameras: [{id: a, url: 'rtsp://h', mode: copy}]\n" + strings.Replace(sink, "name", "fps: 2, name", 1), []string{"f.yaml:2: bridges[0].fps: of camera a, in mode copy, the bridge delivers keyframes alone"}},
+		"age beyond the stream's": {oneCamera + strings.Replace(sink, "name", "max_age: 6h, name", 1), []string{"f.yaml:2: bridges[0].max_age: has no effect: the stream holds frames no longer than stream.max_age 6h"}},
+		"camera that is not stored": {"cameras: [{id: a, url: 'rtsp://h'}, {id: c, url: 'rtsp://h'}]\nbridges:\n  - {name: b, cameras: [a], redis: {url: 'redis://h'}}\n" +
+			"  - {name: k, source: stored, of: b, cameras: [c], rabbitmq: {url: 'amqp://h', body: key}}\n", []string{"f.yaml:4: bridges[1].cameras: bridge b does not take camera c"}},
 		"transport for all":          {"capture: {rtsp_transport: udp}\n" + oneCamera + sink, nil},
 		"nothing of note in default": {oneCamera + sink, nil},
 	} {

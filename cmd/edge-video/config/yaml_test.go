@@ -93,6 +93,8 @@ bridges: [{name: r, redis: {url_file: "${U}"}}]
     queue_bytes: 16MiB
 bridges:
   - name: r
+    source: frames
+    of: ""
     cameras:
       - "*"
     start: oldest
