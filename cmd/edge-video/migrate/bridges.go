@@ -22,8 +22,9 @@ type route struct {
 // octets is the content type that pictures were sent with.
 const octets = "application/octet-stream"
 
-// rabbitmq writes the bridge to RabbitMQ, where there was one: what most cameras have in common, and what is different for others.
-func (c *converter) rabbitmq(b broker) {
+// rabbitmq writes the bridge to RabbitMQ, where there was one: what most cameras have in common, and what is different for others. Where
+// keysOf names a bridge to Redis, messages hold the keys of pictures there.
+func (c *converter) rabbitmq(b broker, keysOf string) {
 	address := c.old.text(b.url)
 	routes := c.routes(b)
 	if address == "" {
@@ -32,15 +33,23 @@ func (c *converter) rabbitmq(b broker) {
 	}
 	slices.SortStableFunc(routes, func(x, y route) int { return len(y.cameras) - len(x.cameras) })
 	c.begin("rabbitmq")
+	if keysOf != "" {
+		c.stored(keysOf)
+	}
 	c.page.section(4, "rabbitmq")
 	c.address(6, b.url, address, "rabbitmq")
-	c.page.set(6, "exchange", routes[0].exchange)
-	if slices.ContainsFunc(routes, func(r route) bool { return strings.HasPrefix(r.exchange, "amq.") }) {
-		c.page.put(6, "declare", "false", "the broker's own exchanges are there")
+	var exchanges []string
+	for _, r := range routes {
+		exchanges = append(exchanges, r.exchange)
 	}
+	c.exchange(exchanges...)
 	c.page.set(6, "routing_key", routes[0].key)
-	c.page.set(6, "content_type", octets)
-	c.page.put(6, "persistent", "false", "as before; true has the broker write frames to disk")
+	if keysOf != "" {
+		c.page.set(6, "body", config.BodyKey)
+	} else {
+		c.page.set(6, "content_type", octets)
+	}
+	c.page.put(6, "persistent", "false", "as before; true has the broker write messages to disk")
 	if len(routes) > 1 {
 		c.page.section(6, "overrides")
 	}
@@ -63,14 +72,18 @@ func (c *converter) override(cam string, own, all route) {
 	c.page.WriteString("        - {" + keys + "}\n")
 }
 
-// metadata says that no one is told of pictures in Redis and of the states of cameras any more.
-func (c *converter) metadata() {
-	if !c.old.truth("metadata.enabled") {
-		c.off("metadata", "Not in use: metadata.enabled was not true")
-		return
+// stored has the bridge tell where another's pictures are.
+func (c *converter) stored(of string) {
+	c.page.set(4, "source", config.SourceStored)
+	c.page.set(4, "of", of)
+}
+
+// exchange writes the first of a bridge's exchanges.
+func (c *converter) exchange(all ...string) {
+	c.page.set(6, "exchange", all[0])
+	if slices.ContainsFunc(all, func(name string) bool { return strings.HasPrefix(name, "amq.") }) {
+		c.page.put(6, "declare", "false", "the broker's own exchanges are there")
 	}
-	c.off("metadata", "This release has no messages with metadata")
-	c.note(2, "Metadata went to another exchange, for which this release has no bridge: metadata.exchange and metadata.routing_key are left out.")
 }
 
 // begin begins a bridge.
@@ -134,11 +147,11 @@ type cache struct {
 	suffix         string // the last part of a key
 }
 
-// redis writes the bridge to Redis, where there was one.
-func (c *converter) redis(r cache) {
+// redis writes the bridge to Redis and returns its name, "" where there was none.
+func (c *converter) redis(r cache) string {
 	if !c.old.truth("redis.enabled") {
 		c.off("redis", "Not in use: redis.enabled was not true")
-		return
+		return ""
 	}
 	prefix := c.old.text("redis.prefix")
 	if prefix == "" {
@@ -162,6 +175,7 @@ func (c *converter) redis(r cache) {
 		c.note(6, "Pictures had no time to live, so Redis kept them for ever; now it is:")
 	}
 	c.page.put(6, "ttl", duration(r.ttl))
+	return "redis"
 }
 
 func (c *converter) redisURL(r cache) string {

@@ -13,21 +13,20 @@ func (c *converter) first() {
 	c.page.section(0, "bridges")
 	switch protocol := strings.ToLower(c.old.text("protocol")); protocol {
 	case "", "amqp":
-		c.rabbitmq(broker{url: "amqp.amqp_url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
+		c.rabbitmq(broker{url: "amqp.amqp_url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"}, "")
 		c.off("mqtt", "Not in use: protocol was amqp")
 	case "mqtt":
-		c.note(2, "Frames went to MQTT, for which this release has no bridge: mqtt.broker and mqtt.topic_prefix are left out.")
-		c.off("mqtt", "This release has no bridge to MQTT")
+		c.mqtt()
 		c.off("amqp", "Not in use: protocol was mqtt")
 		c.off("metadata", "Not in use: protocol was mqtt")
 	default:
 		c.old.fail("protocol", "is neither amqp nor mqtt", "write one of the two")
 	}
 	seconds, _ := c.old.number("redis.ttl_seconds")
-	c.redis(cache{user: "redis.username", ttl: time.Duration(min(seconds, 1e9) * float64(time.Second)),
+	keeps := c.redis(cache{user: "redis.username", ttl: time.Duration(min(seconds, 1e9) * float64(time.Second)),
 		vhost: vhostOf(c.old.text("amqp.amqp_url")), suffix: ":{seq:05d}"})
 	if c.unused["metadata"] == "" {
-		c.metadata()
+		c.metadata("amqp.amqp_url", keeps)
 	}
 	c.registration("registration", "api_url", "")
 	c.metrics(9090)

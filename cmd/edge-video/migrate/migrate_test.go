@@ -113,6 +113,9 @@ func TestConvert_LoadsWithItsSecrets(t *testing.T) {
 				if b.Redis != nil {
 					printed = append(printed, b.Redis.URL.Reveal())
 				}
+				if b.MQTT != nil {
+					printed = append(printed, b.MQTT.URL.Reveal())
+				}
 			}
 		}
 		if half := len(printed) / 2; !cmp.Equal(printed[:half], printed[half:]) {
@@ -182,6 +185,10 @@ func TestConvert_NamesTheCulprit(t *testing.T) {
 		"fps of nothing":        {"old.yaml", "fps: 0.000001\n", "old.yaml:1: fps: is less than a picture in"},
 		"quality":               {"old.yaml", "fps: 1\nquality: 40\n", "old.yaml:2: quality: is not a whole number from 2"},
 		"protocol":              {"old.toml", "protocol = 'smtp'\n", "old.toml:1: protocol: is neither amqp nor mqtt"},
+		"mqtt scheme":           {"old.toml", "protocol = 'mqtt'\nmqtt = {broker = 'ws://hunter2@h'}\n", "old.toml:2: mqtt.broker: has a scheme that no bridge has; write tcp"},
+		"mqtt without broker":   {"old.toml", "protocol = 'mqtt'\n", "old.toml: mqtt.broker: is missing; write"},
+		"metadata exchange":     {"old.toml", "amqp = {amqp_url = 'amqp://h', exchange = 'x'}\n[metadata]\nenabled = true\n", "old.toml:3: metadata.exchange: is missing; name"},
+		"metadata key":          {"old.toml", "amqp = {amqp_url = 'amqp://h', exchange = 'x'}\n[metadata]\nenabled = true\nexchange = 'y'\n", "old.toml:3: metadata.routing_key: is missing; write"},
 		"cameras as a mapping":  {"old.yaml", head + "cameras:\n  a: {url: 'rtsp://h'}\n", "old.yaml:5: cameras: is not a list"},
 		"camera without id":     {"old.yaml", head + "cameras:\n  - url: 'rtsp://h'\n", "old.yaml:5: cameras[0].id: is missing; give"},
 		"camera without url":    {"old.yaml", head + "cameras:\n  - id: a\n", "old.yaml:5: cameras[0].url: is missing; write"},

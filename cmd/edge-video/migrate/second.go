@@ -8,7 +8,7 @@ func (c *converter) second() {
 	c.writeCameras()
 	c.page.WriteString("\n")
 	c.page.section(0, "bridges")
-	c.rabbitmq(broker{url: "amqp.url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
+	c.rabbitmq(broker{url: "amqp.url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"}, "")
 	c.metrics(0)
 }
 
@@ -24,11 +24,8 @@ func (c *converter) third() {
 		ttl = 2 * time.Minute
 	}
 	timeout, _ := c.old.duration("redis.timeout")
-	c.redis(cache{database: "redis.db", ttl: ttl, timeout: timeout, vhost: c.old.text("redis.vhost")})
-	c.rabbitmq(broker{url: "amqp.url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"})
-	if c.old.truth("redis.enabled") {
-		c.note(2, "Messages held the key of a picture in Redis; this release sends the picture itself. Have consumers read that.")
-	}
+	keeps := c.redis(cache{database: "redis.db", ttl: ttl, timeout: timeout, vhost: c.old.text("redis.vhost")})
+	c.rabbitmq(broker{url: "amqp.url", exchange: "amqp.exchange", prefix: "amqp.routing_key_prefix"}, keeps)
 	c.registration("camera_registration", "url", c.old.text("redis.vhost"))
 	c.metrics(c.port("monitoring.metrics_port", 2112))
 }
