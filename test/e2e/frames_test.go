@@ -267,9 +267,15 @@ func checkNoGap(t *testing.T, frames []*schema.Frame) {
 // pending is what a bridge has still to deliver.
 func pending(t *testing.T, js jetstream.JetStream, bridge string) int {
 	t.Helper()
+	return pendingIn(t, js, schema.StreamFrames, bridge)
+}
+
+// pendingIn is what a bridge that reads a stream has still to deliver.
+func pendingIn(t *testing.T, js jetstream.JetStream, stream, bridge string) int {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	consumer, err := js.Consumer(ctx, schema.StreamFrames, bridge)
+	consumer, err := js.Consumer(ctx, stream, bridge)
 	if err != nil {
 		return 1 << 30 // not there yet
 	}
