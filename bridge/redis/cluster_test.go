@@ -159,3 +159,14 @@ func frameAboveTheLimit(t *testing.T, c clustered) {
 		t.Errorf("frames %v were refused, want 2 alone", refused)
 	}
 }
+
+func TestCluster_ReplicaTakesOver(t *testing.T) {
+	c := clustered{harness.StartRedisCluster(t, harness.RedisOptions{Password: "pass"})}
+	config, stream := c.config(t), "arrived:dock-1"
+	master := c.Owner(stream)
+	replica := c.AddReplica(slices.Index(c.Nodes, master))
+	afterKill(t, config, replica, master.Kill)
+	if c.Owner(stream) != replica {
+		t.Error("another node has the frames' stream")
+	}
+}

@@ -2,7 +2,6 @@ package redis_test
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -71,22 +70,30 @@ func sentinelFaults(t *testing.T, config redis.Config) {
 
 // The master, and a Sentinel, are killed while frames come.
 func failover(t *testing.T, config redis.Config, group *harness.Sentinels) {
+	afterKill(t, config, group.Replica, func() {
+		group.Master.Kill()
+		group.Kill(2)
+	})
+	group.WaitMaster(0, group.Replica)
+}
+
+// afterKill sends frames, has their master killed among them, and looks at what its replica comes to have.
+func afterKill(t *testing.T, config redis.Config, replica *harness.Redis, kill func()) {
+	t.Helper()
 	var all []*schema.Frame
 	for seq := range uint64(3000) {
 		all = append(all, sinktest.Frame("dock-1", seq+1, 20_000))
 	}
 	s := &noting{Sink: newSink(t, config), first: map[string]bool{}}
-	sinktest.Deliver(t, s, all, 500, func() {
-		group.Master.Kill()
-		group.Kill(2)
-	}, func() {})
-	group.WaitMaster(0, group.Replica)
+	sinktest.Deliver(t, s, all, 500, kill, func() {})
 
 	var got []string
-	for _, id := range arrived(t, group.Replica.Client()) {
-		if !slices.Contains(got, id) {
+	seen := map[string]bool{}
+	for _, id := range arrived(t, replica.Client()) {
+		if !seen[id] {
 			got = append(got, id)
 		}
+		seen[id] = true
 	}
 	lost, at := 0, 0
 	for _, f := range all {
@@ -102,8 +109,5 @@ func failover(t *testing.T, config redis.Config, group *harness.Sentinels) {
 	if at != len(got) {
 		t.Errorf("%s arrived out of order", got[at])
 	}
-	if n := group.Replica.Client().Exists(t.Context(), "frames:dock-1:3000").Val(); n != 1 {
-		t.Error("the last frame itself is missing")
-	}
-	t.Logf("of %d frames confirmed before the failover %d were not replicated yet; %d connections were tried", len(s.first), lost, s.connections)
+	t.Logf("of %d frames confirmed before the master was killed %d were not replicated yet; %d connections were tried", len(s.first), lost, s.connections)
 }

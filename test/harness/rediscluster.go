@@ -16,39 +16,76 @@ type RedisCluster struct {
 	Nodes   []*Redis
 	Proxies []*Proxy
 	t       testing.TB
+	options RedisOptions
+	buses   []string // ports at which nodes speak with each other
 }
 
 // StartRedisCluster starts the masters with the options, and returns when each knows which keys the others have.
 func StartRedisCluster(t testing.TB, o RedisOptions) *RedisCluster {
 	t.Helper()
 	const slots, size = 16384, 3
-	c := &RedisCluster{t: t}
-	var buses []string
-	for range size {
-		node := o
-		node.port = FreePort(t)
-		p, bus := StartProxy(t, hostPort(node.port)), fmt.Sprint(FreePort(t))
-		_, port, err := net.SplitHostPort(p.Addr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		node.Args = append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus,
-			"--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", port, "--cluster-announce-bus-port", bus}, o.Args...)
-		if o.Password != "" {
-			node.Args = append(node.Args, "--masterauth", o.Password)
-		}
-		c.Nodes, c.Proxies, buses = append(c.Nodes, StartRedis(t, node)), append(c.Proxies, p), append(buses, bus)
-	}
-	for n, node := range c.Nodes {
+	c := &RedisCluster{t: t, options: o}
+	for n := range size {
+		node := c.add()
 		c.do(node, "cluster", "set-config-epoch", n+1)
 		c.do(node, "cluster", "addslotsrange", n*slots/size, (n+1)*slots/size-1)
-		_, port, _ := net.SplitHostPort(c.Proxies[n].Addr())
-		if n > 0 {
-			c.do(c.Nodes[0], "cluster", "meet", "127.0.0.1", port, buses[n])
-		}
+		c.meet(n)
 	}
 	c.wait()
 	return c
+}
+
+// AddReplica starts a fourth node that takes the place of the n-th when that is down. It returns when the master has it.
+func (c *RedisCluster) AddReplica(n int) *Redis {
+	c.t.Helper()
+	id := c.do(c.Nodes[n], "cluster", "myid")
+	replica := c.add()
+	c.meet(len(c.Nodes) - 1)
+	WaitFor(c.t, 20*time.Second, "the replica to be one", func() bool {
+		return replica.client.Do(c.t.Context(), "cluster", "replicate", id).Err() == nil
+	})
+	WaitFor(c.t, 20*time.Second, "all masters to know of the replica, and its own to feed it", func() bool {
+		for _, node := range c.Nodes[:len(c.Nodes)-1] {
+			if known, err := node.client.Do(c.t.Context(), "cluster", "replicas", id).StringSlice(); err != nil || len(known) != 1 {
+				return false
+			}
+		}
+		return strings.Contains(replica.client.Info(c.t.Context(), "replication").Val(), "master_link_status:up")
+	})
+	return replica
+}
+
+// add starts a node that knows of no other.
+func (c *RedisCluster) add() *Redis {
+	c.t.Helper()
+	o := c.options
+	o.port = FreePort(c.t)
+	p, bus := StartProxy(c.t, hostPort(o.port)), fmt.Sprint(FreePort(c.t))
+	o.Args = append([]string{"--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", bus, "--repl-diskless-sync-delay", "0",
+		"--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", port(c.t, p), "--cluster-announce-bus-port", bus}, o.Args...)
+	if o.Password != "" {
+		o.Args = append(o.Args, "--masterauth", o.Password)
+	}
+	node := StartRedis(c.t, o)
+	c.Nodes, c.Proxies, c.buses = append(c.Nodes, node), append(c.Proxies, p), append(c.buses, bus)
+	return node
+}
+
+// meet makes the n-th node known to the first, and so to all.
+func (c *RedisCluster) meet(n int) {
+	c.t.Helper()
+	if n > 0 {
+		c.do(c.Nodes[0], "cluster", "meet", "127.0.0.1", port(c.t, c.Proxies[n]), c.buses[n])
+	}
+}
+
+func port(t testing.TB, p *Proxy) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // wait returns when all masters serve.
