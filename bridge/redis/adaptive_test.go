@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,10 +34,17 @@ type watched struct {
 // startWatched feeds cameras until the test ends.
 func startWatched(t *testing.T, server *harness.Redis, url string, a redis.Adaptive, cameras ...string) *watched {
 	t.Helper()
+	return startFed(t, server, redis.Config{URL: url, Adaptive: a}, cameras...)
+}
+
+// startFed is startWatched with more of the configuration.
+func startFed(t *testing.T, server *harness.Redis, cfg redis.Config, cameras ...string) *watched {
+	t.Helper()
 	w := &watched{server: server, reg: prometheus.NewRegistry()}
+	cfg.Key, cfg.Site = template(t, "frames:{camera}:{seq}"), "lisbon"
+	cfg.Metadata = redis.Metadata{Stream: template(t, "stored:{camera}"), MaxLen: 1000}
 	var err error
-	w.Sink, err = redis.New(redis.Config{URL: url, Key: template(t, "frames:{camera}:{seq}"), Adaptive: a, Site: "lisbon",
-		Metadata: redis.Metadata{Stream: template(t, "stored:{camera}"), MaxLen: 1000}}, slog.New(slog.DiscardHandler), w.reg)
+	w.Sink, err = redis.New(cfg, slog.New(slog.DiscardHandler), w.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +171,45 @@ func TestAdaptive_KeepsWhatIsReadLongAndTheRestShort(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One camera of five is read. The times are those of 1m, 5m and 10m, in a fiftieth, and so is the server's expiry.
+func TestAdaptive_SavesTwoFifthsOfTheMemory(t *testing.T) {
+	t.Parallel()
+	cameras := []string{"eager", "a", "b", "c", "d"}
+	used, gone := map[string]func() float64{}, map[string]func() bool{}
+	for name, cfg := range map[string]redis.Config{
+		"fixed":    {TTL: 6 * time.Second},
+		"adaptive": {Adaptive: redis.Adaptive{Min: 1200 * time.Millisecond, Max: 12 * time.Second}},
+	} {
+		r := harness.StartRedis(t, harness.RedisOptions{Args: []string{"--hz", "100"}})
+		cfg.URL = r.URL()
+		startFed(t, r, cfg, cameras...).read(t, "eager", 1)
+		empty := memory(t, r)
+		used[name] = func() float64 { return memory(t, r) - empty }
+		gone[name] = func() bool {
+			return r.Client().XLen(t.Context(), "stored:eager").Val() > 0 && r.Client().Exists(t.Context(), "frames:eager:1").Val() == 0
+		}
+	}
+	harness.WaitFor(t, 40*time.Second, "the first frame to be gone", func() bool { return gone["fixed"]() && gone["adaptive"]() })
+	var fixed, adaptive float64
+	harness.WaitFor(t, 20*time.Second, "two fifths to be saved", func() bool {
+		fixed, adaptive = used["fixed"](), used["adaptive"]()
+		return adaptive < 0.6*fixed
+	})
+	t.Logf("%.1f MiB with a fixed time, %.1f MiB with an adaptive one", fixed/(1<<20), adaptive/(1<<20))
+}
+
+// memory is what a server uses, in bytes.
+func memory(t *testing.T, r *harness.Redis) float64 {
+	t.Helper()
+	_, text, _ := strings.Cut(r.Client().Info(t.Context(), "memory").Val(), "used_memory:")
+	text, _, _ = strings.Cut(text, "\r")
+	bytes, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes
 }
 
 // A reader that looks back once reads frames that were no probes.
