@@ -2,7 +2,9 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,9 +81,16 @@ func (c *cluster) Pipeline() redis.Pipeliner { return oncePipeline{c.ClusterClie
 
 func (c *cluster) exec(pipe redis.Pipeliner) { _, _ = pipe.Exec(c.dialling) }
 
+func (c *cluster) address() string { return "the nodes " + strings.Join(c.Options().Addrs, ", ") }
+
 // ping asks every master: frames of one that is down would hold up those behind them.
 func (c *cluster) ping(ctx context.Context) error {
-	return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() })
+	return c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		if err := node.Ping(ctx).Err(); err != nil {
+			return fmt.Errorf("master %s: %w", node.Options().Addr, err)
+		}
+		return nil
+	})
 }
 
 // reason takes a key that is sent from one master to the other for a cluster that is not ready.

@@ -25,7 +25,7 @@ func (s *Sink) reach(ctx context.Context) (server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSingle(conn, *s.options), nil
+	return newSingle(addr, conn, *s.options), nil
 }
 
 // dial is the client's own dialling, but within ctx also for TLS, and without its log lines to stderr and its attempts in the

@@ -13,6 +13,8 @@ type server interface {
 	Pipeline() redis.Pipeliner
 	// exec sends a pipeline; the errors are those of its commands.
 	exec(pipe redis.Pipeliner)
+	// address is for people.
+	address() string
 	// ping asks for a sign of life of whatever takes frames.
 	ping(ctx context.Context) error
 	// reason is the fault behind an error of a command, which is err unless the server has named another.
@@ -26,13 +28,14 @@ type server interface {
 // single is one server, over one connection.
 type single struct {
 	*redis.Conn
+	addr   string
 	conn   *wire // the client's, kept to give it up at once
 	client *redis.Client
 }
 
 // newSingle gives the client the one connection there is: when that is lost the session is over.
-func newSingle(conn net.Conn, options redis.Options) *single {
-	s := &single{conn: &wire{Conn: conn}}
+func newSingle(addr string, conn net.Conn, options redis.Options) *single {
+	s := &single{addr: addr, conn: &wire{Conn: conn}}
 	options.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.conn, nil }
 	s.client = redis.NewClient(&options)
 	s.Conn = s.client.Conn()
@@ -40,6 +43,8 @@ func newSingle(conn net.Conn, options redis.Options) *single {
 }
 
 func (s *single) exec(pipe redis.Pipeliner) { _, _ = pipe.Exec(context.Background()) }
+
+func (s *single) address() string { return s.addr }
 
 func (s *single) ping(ctx context.Context) error { return s.Ping(ctx).Err() }
 

@@ -62,7 +62,7 @@ func (s *Sink) Connect(ctx context.Context) error {
 	}
 	started, err := start(ctx, to, s)
 	if err != nil {
-		return fmt.Errorf("connecting to redis at %s: %w", s.options.Addr, err)
+		return fmt.Errorf("connecting to redis at %s: %w", to.address(), err)
 	}
 	s.Set(started)
 	return nil

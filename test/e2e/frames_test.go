@@ -165,7 +165,7 @@ func (q *queue) take(t *testing.T) []arrival {
 }
 
 // inRedis returns the frames that Redis holds, in the order of their first arrival as the metadata stream "frames" has it.
-func inRedis(t *testing.T, client *goredis.Client) []arrival {
+func inRedis(t *testing.T, client goredis.Cmdable) []arrival {
 	t.Helper()
 	entries, err := client.XRange(t.Context(), "frames", "-", "+").Result()
 	if err != nil {
