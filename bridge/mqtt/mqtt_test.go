@@ -189,7 +189,7 @@ func TestTLS_CertificatesAreAskedFor(t *testing.T) {
 	secure := func(t testing.TB, addr string, proofs bridge.TLS) bridge.Sink {
 		return newSink(t, prometheus.NewRegistry(), mqtt.Config{URL: "mqtts://" + addr, Topic: template(t, "{camera}"), ClientID: "secure", TLS: proofs})
 	}
-	sinktest.RunTLS(t, c, func(t testing.TB, proofs bridge.TLS) bridge.Sink { return secure(t, m.TLSAddr(), proofs) })
+	sinktest.RunTLS(t, m.TLSAddr(), c, secure)
 	if err := secure(t, m.Addr(), bridge.TLS{}).Connect(t.Context()); bridge.FaultOf(err) != bridge.FaultTLS {
 		t.Errorf("got %v from a broker without TLS", err)
 	}

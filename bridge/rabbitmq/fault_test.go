@@ -85,6 +85,6 @@ func certificatesAreAskedFor(t *testing.T, r *harness.RabbitMQ, c *harness.Certi
 	secure := func(t testing.TB, addr string, proofs bridge.TLS) bridge.Sink {
 		return newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: "amqps://guest:guest@" + addr, Exchange: "secure", RoutingKey: template(t, "k"), TLS: proofs})
 	}
-	sinktest.RunTLS(t, c, func(t testing.TB, proofs bridge.TLS) bridge.Sink { return secure(t, r.TLSAddr(), proofs) })
+	sinktest.RunTLS(t, r.TLSAddr(), c, secure)
 	checkFault(t, secure(t, r.Addr(), bridge.TLS{}).Connect(t.Context()), bridge.FaultTLS, "TLS")
 }

@@ -113,7 +113,7 @@ func (c *cluster) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for w := range c.wires {
-		w.Conn.Close()
+		w.abort()
 	}
 }
 

@@ -55,11 +55,11 @@ func (s *single) reason(err error) error {
 	return err
 }
 
-func (s *single) giveUp() { s.conn.Close() }
+func (s *single) giveUp() { s.conn.abort() }
 
 // shut drops errors that say only that the connection is closed.
 func (s *single) shut() {
-	s.conn.Close()
+	s.conn.abort()
 	_ = s.Close()
 	_ = s.client.Close()
 }

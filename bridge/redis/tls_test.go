@@ -13,7 +13,7 @@ import (
 func TestTLS_CertificatesAreAskedFor(t *testing.T) {
 	c := harness.MakeCertificates(t)
 	r := harness.StartRedis(t, harness.RedisOptions{TLS: c})
-	sinktest.RunTLS(t, c, func(t testing.TB, proofs bridge.TLS) bridge.Sink {
-		return newSink(t, redis.Config{URL: "rediss://" + r.TLSAddr(), Key: template(t, "k:{seq}"), TTL: time.Minute, TLS: proofs})
+	sinktest.RunTLS(t, r.TLSAddr(), c, func(t testing.TB, addr string, proofs bridge.TLS) bridge.Sink {
+		return newSink(t, redis.Config{URL: "rediss://" + addr, Key: template(t, "k:{seq}"), TTL: time.Minute, TLS: proofs})
 	})
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -41,6 +42,14 @@ func (w *wire) heard(b []byte) {
 		defer w.mu.Unlock()
 		w.last = append(w.last[:0], b[max(0, len(b)-256):]...)
 	}
+}
+
+// abort ends the connection at once, without the farewell of TLS, which waits for a server that takes nothing any more.
+func (w *wire) abort() {
+	if secure, ok := w.Conn.(*tls.Conn); ok {
+		secure.NetConn().Close()
+	}
+	w.Conn.Close()
 }
 
 // Close tells who wants to know.

@@ -9,9 +9,9 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// RunTLS has a sink prove itself to a broker over TLS, rightly and wrongly. c is the broker's own certificate, which bears
-// [harness.ServerName] alone, and those that it takes. newSink makes a sink that is not connected.
-func RunTLS(t *testing.T, c *harness.Certificates, newSink func(t testing.TB, proofs bridge.TLS) bridge.Sink) {
+// RunTLS has a sink prove itself to a broker that listens for TLS at addr, rightly and wrongly. c is the broker's own certificate, which
+// bears [harness.ServerName] alone, and those that it takes. newSink makes a sink that is not connected.
+func RunTLS(t *testing.T, addr string, c *harness.Certificates, newSink func(t testing.TB, addr string, proofs bridge.TLS) bridge.Sink) {
 	other := harness.MakeCertificates(t)
 	whole := bridge.TLS{CA: c.CA, Certificate: c.Client, Key: c.ClientKey, ServerName: harness.ServerName}
 	for name, given := range map[string]func(*bridge.TLS){
@@ -27,7 +27,7 @@ func RunTLS(t *testing.T, c *harness.Certificates, newSink func(t testing.TB, pr
 		t.Run(name, func(t *testing.T) {
 			wrong := whole
 			given(&wrong)
-			if err := connect(t, newSink(t, wrong), Timeout); bridge.FaultOf(err) != bridge.FaultTLS {
+			if err := connect(t, newSink(t, addr, wrong), Timeout); bridge.FaultOf(err) != bridge.FaultTLS {
 				t.Errorf("got %v, want a fault of TLS", err)
 			}
 		})
@@ -40,7 +40,7 @@ func RunTLS(t *testing.T, c *harness.Certificates, newSink func(t testing.TB, pr
 			copyFile(t, from.Client, renewed.Certificate)
 			copyFile(t, from.ClientKey, renewed.Key)
 		}
-		s := newSink(t, renewed)
+		s := newSink(t, addr, renewed)
 		for range 2 {
 			put(other)
 			if err := connect(t, s, Timeout); bridge.FaultOf(err) != bridge.FaultTLS {
@@ -57,7 +57,25 @@ func RunTLS(t *testing.T, c *harness.Certificates, newSink func(t testing.TB, pr
 			closeSink(t, s)
 		}
 	})
+	t.Run("CloseEndsHang", func(t *testing.T) {
+		p := harness.StartProxy(t, addr)
+		b := secured{proxy: p, newSink: func(t testing.TB) bridge.Sink { return newSink(t, p.Addr(), whole) }}
+		closeEndsHang(t, b)
+		p.Restore()
+		closeEndsBlockedSend(t, b)
+	})
 }
+
+// secured is what of a [Broker] a sink over TLS is tried with.
+type secured struct {
+	Broker  // none
+	proxy   *harness.Proxy
+	newSink func(testing.TB) bridge.Sink
+}
+
+func (s secured) NewSink(t testing.TB) bridge.Sink { return s.newSink(t) }
+func (s secured) Hang()                            { s.proxy.Hang() }
+func (s secured) Restore()                         { s.proxy.Restore() }
 
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
