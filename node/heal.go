@@ -9,6 +9,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
+// healthTries is how often the server is asked before it counts as ill: without a listener it tosses a coin where its answer took more
+// than a millisecond, as on a busy machine (nats-server 2.15.2, readyForConnections).
+const healthTries = 8
+
 // fault is why the streams cannot be written, by the server's own account of its health.
 func (s *Server) fault() error {
 	s.mu.Lock()
@@ -17,10 +21,15 @@ func (s *Server) fault() error {
 	if srv == nil {
 		return ErrServerDown
 	}
-	if h := srv.Healthz(&server.HealthzOptions{}); h.Error != "" {
-		return errors.New(h.Error)
+	var fault error
+	for range healthTries {
+		h := srv.Healthz(&server.HealthzOptions{})
+		if h.Error == "" {
+			return nil
+		}
+		fault = errors.New(h.Error)
 	}
-	return nil
+	return fault
 }
 
 // heal restarts the server in place once the disk has room, and tries again until it works or ctx ends. Frames that were
