@@ -3,6 +3,7 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -35,9 +36,9 @@ type stored struct {
 
 // EncodeStored is the body that tells where the frame is kept. The frame has Kept.
 func EncodeStored(f *Frame) ([]byte, error) {
-	s := stored{Schema: Version, Key: f.Kept.Key, TTL: f.Kept.TTL.Milliseconds(), Bytes: f.Kept.Bytes, Site: f.Site, Camera: f.Camera, Node: f.Node,
-		Epoch: f.Epoch, Seq: f.Seq, Captured: f.Captured.UTC(), ContentType: f.ContentType, Width: f.Width, Height: f.Height,
-		Keyframe: f.Keyframe, Replayed: f.Replayed}
+	s := stored{Schema: Version, Key: f.Kept.Key, TTL: f.Kept.TTL.Milliseconds(), Bytes: f.Kept.Bytes,
+		Site: f.Site, Camera: f.Camera, Node: f.Node, Epoch: f.Epoch, Seq: f.Seq, Captured: f.Captured.UTC(),
+		ContentType: f.ContentType, Width: f.Width, Height: f.Height, Keyframe: f.Keyframe, Replayed: f.Replayed}
 	if f.HasPTS {
 		s.PTS = &f.PTS
 	}
@@ -54,10 +55,13 @@ func DecodeStored(body []byte) (*Frame, error) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return nil, fmt.Errorf("%w: the body is not that of a message in %s: %w", ErrFrame, StreamStored, err)
 	}
-	if s.Schema != Version {
+	switch {
+	case s.Schema != Version:
 		return nil, fmt.Errorf("%w %d: this program knows %d", ErrVersion, s.Schema, Version)
+	case s.TTL > math.MaxInt64/int64(time.Millisecond):
+		return nil, fmt.Errorf("%w: ttl_ms %d is beyond all time", ErrFrame, s.TTL)
 	}
-	f := &Frame{Site: s.Site, Camera: s.Camera, Node: s.Node, Epoch: s.Epoch, Seq: s.Seq, Captured: s.Captured, ContentType: s.ContentType,
+	f := &Frame{Site: s.Site, Camera: s.Camera, Node: s.Node, Epoch: s.Epoch, Seq: s.Seq, Captured: s.Captured.UTC(), ContentType: s.ContentType,
 		Width: s.Width, Height: s.Height, Keyframe: s.Keyframe, Replayed: s.Replayed,
 		Kept: &Kept{Key: s.Key, TTL: time.Duration(s.TTL) * time.Millisecond, Bytes: s.Bytes}}
 	if s.PTS != nil {

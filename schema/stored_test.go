@@ -60,6 +60,7 @@ func TestDecodeStored_NamesTheFault(t *testing.T) {
 		{`"schema":1`, `"schema":2`}: "unknown frame schema version 2",
 		{`"key":"tenant-7:frames`, `"kez":"frames`}: `key "" is empty`,
 		{`"ttl_ms":300000`, `"ttl_ms":-1`}:          `ttl "-1ms" is below 0`,
+		{`:300000`, `:9223372036854775807`}:         "ttl_ms 9223372036854775807 is beyond all time",
 		{`"bytes":65536`, `"bytes":0`}:              "a picture of 0 bytes",
 		{`"site":"lisbon"`, `"site":"Lisbon"`}:      `site "Lisbon"`,
 		{`"camera":"dock-1"`, `"camera":"a b"`}:     `camera "a b"`,
@@ -95,4 +96,31 @@ func TestDecodeEvent_ReadsWhatIsPinnedAndRefusesTheRest(t *testing.T) {
 	if _, err := schema.DecodeEvent([]byte("x")); !errors.Is(err, schema.ErrEvent) {
 		t.Errorf("got %v, want %v", err, schema.ErrEvent)
 	}
+}
+
+func FuzzDecodeStored(f *testing.F) {
+	for _, fr := range kept() {
+		body, err := schema.EncodeStored(fr)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := schema.DecodeStored(body)
+		if err != nil {
+			if !errors.Is(err, schema.ErrFrame) && !errors.Is(err, schema.ErrVersion) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		written, err := schema.EncodeStored(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := schema.DecodeStored(written)
+		if d := cmp.Diff(again, got); err != nil || d != "" {
+			t.Errorf("written again: %v, got (-), want (+):\n%s", err, d)
+		}
+	})
 }
