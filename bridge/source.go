@@ -17,7 +17,7 @@ type Source string
 const (
 	SourceFrames Source = "frames" // pictures; "" is the same
 	SourceStored Source = "stored" // where another bridge's sink keeps pictures: frames with Kept and without Data
-	SourceEvents Source = "events" // states of cameras, and how many deliver: each event's JSON is the Data of a frame with names and times alone
+	SourceEvents Source = "events" // states of cameras, and how many deliver: frames of names and times, with the event's JSON as Data
 )
 
 // contentJSON is the content type of a frame that is an event.
@@ -105,8 +105,8 @@ func decodeEvent(body []byte) (*schema.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &schema.Frame{Site: e.Site, Camera: e.Name, Node: e.Node, Epoch: e.Time.UnixMilli(), Seq: uint64(e.Time.Nanosecond()) + 1, Captured: e.Time,
-		ContentType: contentJSON, Data: body}, nil
+	return &schema.Frame{Site: e.Site, Camera: e.Name, Node: e.Node, Epoch: e.Time.UnixMilli(), Seq: uint64(e.Time.Nanosecond()) + 1,
+		Captured: e.Time, ContentType: contentJSON, Data: body}, nil
 }
 
 // owner is whose message it is by its subject.

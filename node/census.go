@@ -31,5 +31,6 @@ func (c *census) take() {
 		return
 	}
 	c.cameras, c.active = len(posts), active
-	c.journal.Event(schema.Event{Class: schema.ClassNode, Name: c.fleet.config.Node, Kind: schema.KindCameras, Cameras: c.cameras, Active: c.active})
+	c.journal.Event(schema.Event{Class: schema.ClassNode, Name: c.fleet.config.Node, Kind: schema.KindCameras,
+		Cameras: c.cameras, Active: c.active})
 }

@@ -60,8 +60,8 @@ func status(event []byte) (body []byte, suffix string, err error) {
 			ConsecutiveFailures: e.Count, LastError: e.Message, Message: says})
 		return body, ".status", err
 	case e.Class == schema.ClassNode && e.Kind == schema.KindCameras:
-		body, err = json.Marshal(systemMessage{EventType: "system_status", Timestamp: e.Time.UTC(), TotalCameras: e.Cameras, ActiveCameras: e.Active,
-			InactiveCameras: e.Cameras - e.Active, Message: fmt.Sprintf("%d of %d cameras deliver pictures", e.Active, e.Cameras)})
+		body, err = json.Marshal(systemMessage{EventType: "system_status", Timestamp: e.Time.UTC(), TotalCameras: e.Cameras,
+			ActiveCameras: e.Active, InactiveCameras: e.Cameras - e.Active, Message: fmt.Sprintf("%d of %d cameras deliver pictures", e.Active, e.Cameras)})
 		return body, ".system", err
 	}
 	return nil, "", fmt.Errorf("an event of %s %s is no status", e.Class, e.Kind)

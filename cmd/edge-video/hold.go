@@ -39,7 +39,8 @@ func (r *running) hold(q *holdRequest) *holdAnswer {
 		r.worker.Hold(min(q.For, holdMost))
 	}
 	h := r.worker.Health()
-	return &holdAnswer{Worker: r.errands.id, State: h.State, Held: h.Held, Stream: h.Stream, Missed: r.counted("edge_video_bridge_missed_frames_total", "aged_out"),
+	return &holdAnswer{Worker: r.errands.id, State: h.State, Held: h.Held, Stream: h.Stream,
+		Missed:  r.counted("edge_video_bridge_missed_frames_total", "aged_out"),
 		Refused: r.counted("edge_video_bridge_rejected_total", "")}
 }
 

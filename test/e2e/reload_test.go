@@ -70,6 +70,16 @@ func TestReload_TouchesWhatChangedAlone(t *testing.T) {
 	if out := request(t, n, "node.reload.test.node-1"); !strings.Contains(out, "stream.max_age") {
 		t.Errorf("the answer is %q, want what still needs a restart", out)
 	}
+
+	next.Bridges = lines(cacheBridge(cache.URL()), "  - {name: keys, source: stored, of: cache, rabbitmq: {url: 'amqp://127.0.0.1:1', body: key}}\n")
+	n.Configure(next)
+	if out := request(t, n, "node.reload.test.node-1"); !strings.Contains(out, "bridges[keys]: added") {
+		t.Errorf("the answer is %q", out)
+	}
+	harness.WaitFor(t, 30*time.Second, "references of a bridge that is the same but for being referred to", func() bool {
+		p := pendingIn(t, js, schema.StreamStored, "keys")
+		return p > 5 && p < 1<<30
+	})
 }
 
 // request asks a service through the nats CLI and returns what it shows.

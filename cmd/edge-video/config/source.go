@@ -53,7 +53,8 @@ func (k *checker) reads(path string, b Bridge) {
 func (k *checker) pictures(path string, b Bridge) {
 	switch b.RabbitMQ.Body {
 	case BodyKey, BodyMetadata:
-		k.fail(path+".rabbitmq.body", b.RabbitMQ.Body+" needs to know where Redis holds the picture", "write source: stored and of: with the name of the bridge to Redis")
+		k.fail(path+".rabbitmq.body", b.RabbitMQ.Body+" needs to know where Redis holds the picture",
+			"write source: stored and of: with the name of the bridge to Redis")
 	case BodyStatus:
 		k.fail(path+".rabbitmq.body", "status needs the states of cameras", "write source: events")
 	}
@@ -139,7 +140,8 @@ func (k *checker) ofEvents(path string, b Bridge) {
 func (k *checker) ownCameras(path string, b Bridge) {
 	for i, camera := range b.Cameras {
 		if site, _, ok := strings.Cut(camera, "."); ok && site != k.c.Site {
-			k.fail(fmt.Sprintf("%s.cameras[%d]", path, i), fmt.Sprintf("%q is of another site, and source %s knows cameras of this one alone", camera, b.Source),
+			k.fail(fmt.Sprintf("%s.cameras[%d]", path, i),
+				fmt.Sprintf("%q is of another site, and source %s knows cameras of this one alone", camera, b.Source),
 				`write "*", or the ids of this site's cameras`)
 		}
 	}
