@@ -82,7 +82,7 @@ func (s *session) leap(ctx context.Context, l *lane, last uint64) error {
 		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 		defer cancel()
 		if err = w.js.DeleteConsumer(ctx, w.config.Stream(), w.live.durable); err == nil {
-			w.live.consumer, err = ensureConsumer(ctx, w.js, &w.config, w.left())
+			w.live.consumer, err = ensureConsumer(ctx, w.js, &w.config, w.id, nil, w.left())
 		}
 		if err != nil {
 			err = fmt.Errorf("%w: making the durable anew: %w", errSource, err)
@@ -135,6 +135,7 @@ func (s *session) fill(live context.Context, sp span) error {
 		}
 		l.await(live)
 		l.discard(pull)
+		l.release(context.Cause(live))
 	}
 	return context.Cause(live)
 }
@@ -170,6 +171,9 @@ func (w *Worker) keep(ctx context.Context, left spans) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	name := backfillName(w.config.Name)
+	if err := w.unchanged(ctx, name); err != nil {
+		return err
+	}
 	if len(left) == 0 {
 		if err := w.js.DeleteConsumer(ctx, w.config.Stream(), name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return fmt.Errorf("%w: removing the backfill's durable: %w", errSource, err)
@@ -186,6 +190,25 @@ func (w *Worker) keep(ctx context.Context, left spans) error {
 	w.mu.Lock()
 	w.spans = left
 	w.mu.Unlock()
+	return nil
+}
+
+// unchanged makes sure that no other process has changed what is left: one that was held still for a while may not know that its turn is
+// over.
+func (w *Worker) unchanged(ctx context.Context, name string) error {
+	if w.config.workers() != WorkersStandby {
+		return nil
+	}
+	text := ""
+	switch found, err := w.js.Consumer(ctx, w.config.Stream(), name); {
+	case err == nil:
+		text = found.CachedInfo().Config.Metadata[spansKey]
+	case !errors.Is(err, jetstream.ErrConsumerNotFound):
+		return fmt.Errorf("%w: looking for the backfill's durable: %w", errSource, err)
+	}
+	if left := w.left().String(); text != left {
+		return fmt.Errorf("%w: another process has changed what is left to the backfill from %q to %q", errSource, left, text)
+	}
 	return nil
 }
 
@@ -213,6 +236,9 @@ func (w *Worker) resume(ctx context.Context) error {
 		return fmt.Errorf("durable consumer %s on stream %s: its metadata %s: %w; remove it with `nats consumer rm %s %s`",
 			name, w.config.Stream(), spansKey, err, w.config.Stream(), name)
 	}
+	w.mu.Lock()
+	w.spans = left
+	w.mu.Unlock()
 	return w.keep(ctx, left) // with the filters of today
 }
 

@@ -25,35 +25,51 @@ const (
 
 // durable is the configuration of a durable consumer of the bridge.
 func durable(c *Config, name, description string) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: c.filters(c.Cameras),
+	config := jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: c.filters(c.Cameras),
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver:    -1, // a number would silently skip frames
-		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node}}
+		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node, workersKey: string(c.workers())}}
+	switch c.workers() {
+	case WorkersStandby:
+		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{pinGroup}, pinTTL
+	case WorkersShared:
+		config.AckWait, config.MaxAckPending = c.ackWait(), sharedAckPending
+	}
+	return config
 }
 
-// ensureConsumer creates the bridge's durable consumer, or brings the one it had before up to date. A new one begins behind what is left
-// to the backfill.
-func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, left spans) (jetstream.Consumer, error) {
-	config := durable(c, c.Name, "edge-video bridge")
+// find looks for the bridge's durable consumer, and returns nil where there is none. The error says why it may not be used.
+func (w *Worker) find(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	found, err := w.js.Consumer(ctx, w.config.Stream(), w.config.Name)
 	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
+	}
+	if _, ours := found.CachedInfo().Config.Metadata[metadataKey]; !ours {
+		return nil, foreign(w.config.Stream(), w.config.Name)
+	}
+	return found, w.taken(found.CachedInfo())
+}
+
+// ensureConsumer creates the bridge's durable consumer, or brings the one that was found up to date. A new one begins behind what is left
+// to the backfill.
+func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, id string, found jetstream.Consumer, left spans) (jetstream.Consumer, error) {
+	config := durable(c, c.Name, "edge-video bridge")
+	if !c.shared() {
+		config.Metadata[workerKey] = id
+	}
+	switch {
+	case found != nil: // where a bridge began cannot be changed afterwards
+		was := found.CachedInfo().Config
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
 	case len(left) > 0:
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, left[len(left)-1].last+1
 	case c.Newest:
 		config.DeliverPolicy = jetstream.DeliverNewPolicy
-	}
-	looking, found := context.WithTimeout(ctx, apiTimeout)
-	defer found()
-	old, err := js.Consumer(looking, c.Stream(), c.Name)
-	switch {
-	case err == nil:
-		was := old.CachedInfo().Config
-		if _, ours := was.Metadata[metadataKey]; !ours {
-			return nil, foreign(c.Stream(), c.Name)
-		}
-		// Where a bridge began cannot be changed afterwards.
-		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = was.DeliverPolicy, was.OptStartSeq, was.OptStartTime
-	case !errors.Is(err, jetstream.ErrConsumerNotFound):
-		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()

@@ -31,6 +31,10 @@ type lane struct {
 	cameras  map[string]cameraState
 
 	acked atomic.Uint64 // stream sequence of the last frame confirmed
+
+	pin  atomic.Pointer[string] // of a pinned durable, once this client is the one
+	held held                   // of a shared durable
+	keep func()                 // ends what keeps pin or held, and returns when it has ended
 }
 
 func newLane(s *session, t *track) *lane {
@@ -60,14 +64,41 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 	w := l.session.worker
 	// A pull that the next message does not fit in would never end, whoever wrote that message.
 	most := max(pullBytes, w.config.MaxFrame+headerRoom, int(w.js.Conn().MaxPayload())+headerRoom)
+	frames, keep, consumer := pullFrames, func(context.Context) {}, l.track.consumer
+	options := []jetstream.PullConsumeOpt{jetstream.PullExpiry(pullExpiry), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if err = fmt.Errorf("%w: pulling: %w", errSource, err); errors.Is(err, jetstream.ErrPinIDMismatch) {
+			l.lose(err)
+		}
+		l.session.end(err)
+	})}
+	switch w.config.workers() {
+	case WorkersShared:
+		frames, keep = sharedPullFrames, l.keepHeld
+	case WorkersStandby:
+		keep = l.keepPin
+		options = append(options, jetstream.PullPriorityGroup(pinGroup))
+		looking, cancel := context.WithTimeout(live, apiTimeout)
+		defer cancel()
+		var err error
+		if consumer, err = w.js.Consumer(looking, w.config.Stream(), l.track.durable); err != nil { // one that was pinned before would be refused
+			return nil, fmt.Errorf("%w: pulling: %w", errSource, err)
+		}
+	}
+	options = append(options, jetstream.PullMaxMessagesWithBytesLimit(w.pace.pullFrames(frames, w.config.ackWait()), most))
 	// Not Messages, whose buffer has room for the frames alone and drops what the server says of a pull's end.
-	pull, err := l.track.consumer.Consume(func(m jetstream.Msg) { l.take(live, m) },
-		jetstream.PullMaxMessagesWithBytesLimit(w.pace.pullFrames(), most), jetstream.PullExpiry(pullExpiry),
-		jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-			l.session.end(fmt.Errorf("%w: pulling: %w", errSource, err))
-		}))
+	pull, err := consumer.Consume(func(m jetstream.Msg) { l.take(live, m) }, options...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: pulling: %w", errSource, err)
+	}
+	keeping, stop := context.WithCancel(live)
+	kept := make(chan struct{})
+	go func() {
+		defer close(kept)
+		keep(keeping)
+	}()
+	l.keep = func() {
+		stop()
+		<-kept
 	}
 	return pull, nil
 }
@@ -87,18 +118,31 @@ func (l *lane) discard(pull jetstream.ConsumeContext) {
 	l.session.handing.Lock()
 	l.over = true
 	l.session.handing.Unlock()
+	l.keep()
 }
 
 // take hands over one message, unless the session is over.
 func (l *lane) take(live context.Context, m jetstream.Msg) {
 	s := l.session
+	shared, hand := false, l.hand
+	switch s.worker.config.workers() {
+	case WorkersShared:
+		shared, hand = true, l.share
+		l.held.add(m)
+	case WorkersStandby:
+		l.notePin(m)
+	}
 	s.handing.Lock()
 	defer s.handing.Unlock()
-	if l.over || live.Err() != nil {
-		return
+	over := l.over || live.Err() != nil
+	if !over {
+		if err := hand(live, m); err != nil {
+			s.end(err)
+			over = true
+		}
 	}
-	if err := l.hand(live, m); err != nil {
-		s.end(err)
+	if over && shared {
+		l.handBack(m)
 	}
 }
 
@@ -108,7 +152,10 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("%w: a message without metadata: %w", errSource, err)
 	}
-	if l.delivery++; meta.Sequence.Consumer != l.delivery {
+	if l.delivery++; meta.Sequence.Consumer == 1 && l.pin.Load() != nil {
+		l.delivery = 1 // a process that took its turn at the same moment has set the consumer back
+	}
+	if meta.Sequence.Consumer != l.delivery {
 		// What is missing was lost on its way, or another reader has it. It would come again behind newer frames.
 		return fmt.Errorf("%w: delivery %d came where %d was next", errSource, meta.Sequence.Consumer, l.delivery)
 	}
@@ -136,7 +183,7 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 
 // deliver gives a frame to the sink, or passes over it as the bridge's policies say.
 func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata, f *schema.Frame) error {
-	s, w, seq := l.session, l.session.worker, meta.Sequence.Stream
+	w, seq := l.session.worker, meta.Sequence.Stream
 	name := f.Site + "." + f.Camera
 	cam, known := l.cameras[name]
 	if !known {
@@ -148,7 +195,7 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 	cam.place = place{epoch: f.Epoch, seq: f.Seq, stream: seq}
 	reason := ""
 	switch {
-	case w.config.MaxAge > 0 && time.Since(f.Captured) > w.config.MaxAge:
+	case w.config.stale(f):
 		reason = missedStale
 	case !cam.due.let(f, w.config.FPS):
 		reason = missedThinned
@@ -169,11 +216,23 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 		return nil
 	}
 	l.track.begin(seq)
-	s.inFlight.Add(1)
-	w.sink.Send(live, f, func(err error) {
+	l.send(live, f, func(err error) {
 		l.leave(weight)
 		l.done(m, f, seq, name, cam, err)
 	})
+	return nil
+}
+
+// stale reports whether a frame is older than the bridge takes.
+func (c *Config) stale(f *schema.Frame) bool {
+	return c.MaxAge > 0 && time.Since(f.Captured) > c.MaxAge
+}
+
+// send gives a frame to the sink. done is called with its answer.
+func (l *lane) send(live context.Context, f *schema.Frame, done func(error)) {
+	s := l.session
+	s.inFlight.Add(1)
+	s.worker.sink.Send(live, f, done)
 	select {
 	case <-s.first:
 	default:
@@ -183,7 +242,6 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 		case <-live.Done():
 		}
 	}
-	return nil
 }
 
 // wait holds a lane that catches up to the bridge's rate. It reports false when the session is over.
@@ -235,7 +293,6 @@ func (l *lane) aside(wait func() bool) bool {
 func (l *lane) done(m jetstream.Msg, f *schema.Frame, seq uint64, name string, cam cameraState, err error) {
 	s := l.session
 	defer s.inFlight.Add(-1)
-	w := s.worker
 	rejected := errors.Is(err, ErrRejected)
 	switch {
 	case err == nil:
@@ -249,6 +306,12 @@ func (l *lane) done(m jetstream.Msg, f *schema.Frame, seq uint64, name string, c
 	}
 	l.acked.Store(seq)
 	l.track.done(seq, name, cam)
+	s.answer(f, rejected)
+}
+
+// answer counts a frame that the sink has confirmed or refused.
+func (s *session) answer(f *schema.Frame, rejected bool) {
+	w := s.worker
 	if !rejected {
 		w.delivered.Add(1)
 		w.metrics.delivered.Inc()

@@ -57,10 +57,12 @@ func newSession(w *Worker) *session {
 func (s *session) run(ctx context.Context) error {
 	w := s.worker
 	l := newLane(s, w.live)
-	if err := l.rewind(ctx); err != nil {
-		return err
+	if !w.config.shared() {
+		if err := l.rewind(ctx); err != nil {
+			return err
+		}
+		w.lookBack(ctx, w.live)
 	}
-	w.lookBack(ctx, w.live)
 	connecting, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	err := w.sink.Connect(connecting)
 	cancel()
@@ -74,12 +76,16 @@ func (s *session) run(ctx context.Context) error {
 		defer close(watched)
 		s.watch(live)
 	}()
-	if err = s.handOver(live, l); err == nil {
+	if !w.config.shared() {
+		err = s.handOver(live, l)
+	}
+	if err == nil {
 		err = s.feed(live, l)
 	}
 	if ctx.Err() != nil || errors.Is(err, errHeld) {
 		s.drain()
 	}
+	l.release(err)
 	end(err)
 	<-watched
 	if err := w.sink.Close(); err != nil {

@@ -52,6 +52,20 @@ func (t *track) start(floor uint64) uint64 {
 	return max(t.floor, t.gone)
 }
 
+// forget is called when another process may have been at work. What has been counted is not counted again.
+func (t *track) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known, t.looked, t.handled, t.floor, t.cameras = false, false, 0, 0, map[string]cameraState{}
+}
+
+// answered is called when everything up to a stream sequence is known to be answered for.
+func (t *track) answered(floor uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known, t.floor = true, max(t.floor, floor)
+}
+
 // moved is called when everything up to a stream sequence has become another's.
 func (t *track) moved(floor uint64) {
 	t.mu.Lock()

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,8 @@ type Config struct {
 	Timeout    time.Duration // how long the sink may take to confirm a frame before it counts as down
 	Breaker    BreakerConfig
 
+	Workers Workers // "" is WorkersOne
+
 	LiveFirst bool          // after an outage the frames to come are delivered first, and the backlog beside them
 	MaxAge    time.Duration // older frames are skipped; 0 is none
 	FPS       float64       // frames a second and camera that are let through; 0 is all, else of video only keyframes
@@ -51,6 +54,7 @@ type Config struct {
 // Worker is one bridge: it owns its durable consumer, its connection to JetStream, its breaker and its sink.
 type Worker struct {
 	config  Config
+	id      string // differs from process to process
 	sink    Sink
 	connect func(name string) (*nats.Conn, error)
 	log     *slog.Logger
@@ -68,6 +72,9 @@ type Worker struct {
 	delivered atomic.Uint64
 	pending   atomic.Uint64
 	hold      hold
+	aside     atomic.Bool            // another process has the bridge at work
+	robbed    atomic.Bool            // another process has had it since the last session
+	pin       atomic.Pointer[string] // by which JetStream has last pinned this process
 
 	mu    sync.Mutex
 	since time.Time
@@ -79,7 +86,7 @@ type Worker struct {
 // NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
 // with reg, which adds the labels site and bridge.
 func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
-	w := &Worker{config: config, sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
+	w := &Worker{config: config, id: rand.Text(), sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
 		hold: hold{changed: make(chan struct{}, 1)}, all: config.whole(), pace: newCatchup(config.Rate),
 		live: newTrack(config.Name, false), back: newTrack(backfillName(config.Name), true)}
 	w.missed = newMissed(w)
@@ -128,6 +135,10 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) setup(ctx context.Context) bool {
 	for failed := false; ctx.Err() == nil; failed = true {
 		err := w.consumers(ctx)
+		if errors.Is(err, errElsewhere) {
+			w.aside.Store(true)
+			err = nil
+		}
 		if err == nil {
 			if failed {
 				w.stands(nil, "")
@@ -151,14 +162,26 @@ func (w *Worker) setup(ctx context.Context) bool {
 func (w *Worker) consumers(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	var err error
-	if w.stream, err = w.js.Stream(looking, w.config.Stream()); err != nil {
+	stream, err := w.js.Stream(looking, w.config.Stream())
+	if err != nil {
 		return fmt.Errorf("looking for stream %s: %w", w.config.Stream(), err)
 	}
-	if err := w.resume(ctx); err != nil {
+	if w.stream == nil { // it goes by the name, and the report may be using it
+		w.stream = stream
+	}
+	found, err := w.find(ctx)
+	if err != nil {
 		return err
 	}
-	consumer, err := ensureConsumer(ctx, w.js, &w.config, w.left())
+	if w.config.shared() {
+		err = w.withoutBackfill(looking)
+	} else {
+		err = w.resume(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	consumer, err := ensureConsumer(ctx, w.js, &w.config, w.id, found, w.left())
 	if err != nil {
 		return err
 	}
@@ -170,11 +193,18 @@ func (w *Worker) consumers(ctx context.Context) error {
 func (w *Worker) bridge(ctx context.Context) {
 	source := 0 // faults of JetStream in a row
 	for w.waitHold(ctx) {
-		w.breaker.allow()
 		s := newSession(w)
-		err := s.run(ctx)
+		err := w.claim(ctx)
+		if err == nil {
+			w.breaker.allow()
+			err = s.run(ctx)
+		}
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errElsewhere) {
+			w.standBy(ctx, err)
+			continue
 		}
 		if s.answered.Load() > 0 {
 			source = 0
@@ -268,6 +298,7 @@ type Health struct {
 	Err       error         // why the bridge stands still, nil while the sink confirms
 	Fault     Fault         // the class of Err, "" where the sink is not at fault
 	Held      time.Duration // how long the bridge is still held by request, 0 if it is not
+	Aside     bool          // another process has the bridge at work
 }
 
 // Health reports on the bridge.
@@ -275,10 +306,14 @@ func (w *Worker) Health() Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return Health{Name: w.config.Name, Stream: w.config.Stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
-		Fault: w.fault, Held: w.hold.left()}
+		Fault: w.fault, Held: w.hold.left(), Aside: w.aside.Load()}
 }
 
+// publish writes the state to the bucket, unless that is another process's to do.
 func (w *Worker) publish() {
+	if w.aside.Load() {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock() // to the end, so that no older state replaces a newer one
 	st := schema.BridgeStatus{State: w.breaker.state(), Since: w.since.UTC(), Pending: w.pending.Load(), Delivered: w.delivered.Load(), Node: w.config.Node}
@@ -300,11 +335,11 @@ func (w *Worker) report(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			if w.breaker.state() == schema.BreakerOpen {
+			if w.breaker.state() == schema.BreakerOpen && !w.config.shared() && !w.aside.Load() {
 				w.lookBack(ctx, w.live)
 				w.missed.tell(gapPeriod, missedAged)
 			}
-			if now.Sub(summary) < summaryPeriod-statusPeriod/2 {
+			if w.aside.Load() || now.Sub(summary) < summaryPeriod-statusPeriod/2 {
 				continue
 			}
 			n := w.delivered.Load()
@@ -318,13 +353,16 @@ func (w *Worker) report(ctx context.Context) error {
 func (w *Worker) readBacklog(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusPeriod/2)
 	defer cancel()
-	n, err := w.waiting(ctx, w.config.Name)
+	n, floor, err := w.waiting(ctx, w.config.Name)
 	if err != nil {
 		w.log.Debug("reading the backlog", "err", err)
 		return
 	}
+	if w.config.shared() {
+		w.lookAt(ctx, floor)
+	}
 	if left := w.left(); len(left) > 0 {
-		most, err := w.waiting(ctx, backfillName(w.config.Name))
+		most, _, err := w.waiting(ctx, backfillName(w.config.Name))
 		if err == nil {
 			n += min(most, left.after(w.back.doneUpTo()).count())
 		}
@@ -333,12 +371,12 @@ func (w *Worker) readBacklog(ctx context.Context) {
 	w.metrics.pending.Set(float64(n))
 }
 
-// waiting is how many messages a durable has still to get acknowledged.
-func (w *Worker) waiting(ctx context.Context, durable string) (uint64, error) {
+// waiting is how many messages a durable has still to get acknowledged, and up to which stream sequence all are.
+func (w *Worker) waiting(ctx context.Context, durable string) (n, floor uint64, err error) {
 	c, err := w.js.Consumer(ctx, w.config.Stream(), durable)
 	if err != nil {
-		return 0, fmt.Errorf("asking for durable %s: %w", durable, err)
+		return 0, 0, fmt.Errorf("asking for durable %s: %w", durable, err)
 	}
 	info := c.CachedInfo()
-	return info.NumPending + uint64(info.NumAckPending), nil
+	return info.NumPending + uint64(info.NumAckPending), info.AckFloor.Stream, nil
 }
