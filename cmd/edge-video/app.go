@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -42,9 +41,8 @@ type app struct {
 
 // newApp puts a node together. It creates nothing on disk; the listener for HTTP is open when it returns.
 func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.Logger) (*app, error) {
-	a := &app{ffmpegPath: ffmpegPath, log: log, reg: prometheus.NewRegistry()}
+	a := &app{ffmpegPath: ffmpegPath, log: log, reg: newRegistry()}
 	a.config.Store(c)
-	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 	if err := checkDisk(c); err != nil {
 		return nil, err
 	}
@@ -58,17 +56,13 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	fleet := fleetConfig(c)
 	fleet.QueueBytes = limitMemory(log)
 	a.fleet = node.NewFleet(fleet, a.server, a.ffmpeg, log, a.reg)
-	a.bridges = newBridges(a.server, log)
+	a.bridges = newBridges(a.server.Connect, func(b config.Bridge) bool { return b.InNode }, log)
 	if a.first, err = a.bridges.prepare(c); err != nil {
 		return nil, err
 	}
 	a.registrar = a.newRegistrar(c)
-	if c.HTTP.Listen != "" {
-		if a.http, err = net.Listen("tcp", c.HTTP.Listen); err != nil {
-			return nil, fmt.Errorf("http.listen: %w; stop what listens there or give another address", err)
-		}
-	}
-	return a, nil
+	a.http, err = listenHTTP(c)
+	return a, err
 }
 
 // findFFmpeg looks at the ffmpeg at hand, where there is a camera to read.
@@ -97,6 +91,13 @@ func logHardware(log *slog.Logger, h camera.Hardware) {
 	}
 }
 
+// newRegistry has the metrics of the process itself.
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	return reg
+}
+
 func buildInfo() prometheus.Collector {
 	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_build_info", Help: "1, with the version of this program.",
 		ConstLabels: prometheus.Labels{"version": programVersion()}})
@@ -119,7 +120,7 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	})
 	work, working := errgroup.WithContext(ctx)
 	if a.http != nil {
-		work.Go(func() error { return a.serveHTTP(working) })
+		work.Go(func() error { return serveHTTP(working, a.http, a.reg, a.bridges, a.readiness) })
 	}
 	select {
 	case <-a.server.Ready():

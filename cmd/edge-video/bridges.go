@@ -2,23 +2,29 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
-	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/schema"
 )
 
-// bridges are the node's bridges at work. Each has metrics of its own, which go with it.
+// connector makes a connection of its own to the node's server.
+type connector func(name string) (*nats.Conn, error)
+
+// bridges are a process's bridges at work. Each has metrics of its own, which go with it.
 type bridges struct {
-	server  *node.Server
+	connect connector
+	wanted  func(config.Bridge) bool // which of a configuration's bridges run here
 	log     *slog.Logger
 	updates chan []*running
 
@@ -37,8 +43,8 @@ type running struct {
 	ended   chan struct{}
 }
 
-func newBridges(s *node.Server, log *slog.Logger) *bridges {
-	return &bridges{server: s, log: log, updates: make(chan []*running)}
+func newBridges(connect connector, wanted func(config.Bridge) bool, log *slog.Logger) *bridges {
+	return &bridges{connect: connect, wanted: wanted, log: log, updates: make(chan []*running)}
 }
 
 // prepare makes what a configuration asks for: bridges that are the same stay as they are, others are made and do not run yet.
@@ -49,13 +55,16 @@ func (b *bridges) prepare(c *config.Config) ([]*running, error) {
 	}
 	var all []*running
 	for _, wanted := range c.Bridges {
+		if !b.wanted(wanted) {
+			continue
+		}
 		if r := now[wanted.Name]; r != nil && reflect.DeepEqual(r.config, wanted) && r.refers == c.Referred(wanted.Name) {
 			all = append(all, r)
 			continue
 		}
 		r := &running{config: wanted, refers: c.Referred(wanted.Name), reg: prometheus.NewRegistry(), ended: make(chan struct{})}
 		var err error
-		if r.worker, err = newWorker(c, wanted, b.server, b.log, r.reg); err != nil {
+		if r.worker, err = newWorker(c, wanted, b.connect, b.log, r.reg); err != nil {
 			return nil, err
 		}
 		log := b.log.With("bridge", wanted.Name, "redelivery", true)
@@ -139,6 +148,17 @@ func (b *bridges) list() []*running {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.works
+}
+
+// degraded says what is wrong with them, one a bridge.
+func (b *bridges) degraded() (all []string) {
+	for _, r := range b.list() {
+		h := r.worker.Health()
+		if h.Err != nil || h.State != schema.BreakerClosed {
+			all = append(all, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
+		}
+	}
+	return all
 }
 
 // gatherers are where the bridges' metrics are found.

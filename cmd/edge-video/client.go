@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,31 +31,50 @@ type client struct {
 
 // connect returns a connection, which the caller closes, and the node's site, "" where only the node knows it.
 func (c *client) connect() (nc *nats.Conn, site string, err error) {
-	address := c.Server
-	if address == "" {
-		address = os.Getenv("NATS_URL")
-	}
+	var cfg *config.Config
 	if c.Config != "" {
-		cfg, _, err := config.Load(c.Config, os.LookupEnv)
-		if err != nil {
+		if cfg, _, err = config.Load(c.Config, os.LookupEnv); err != nil {
 			return nil, "", err
 		}
 		site = cfg.Site
-		if address == "" {
-			address = reachable(cfg.NATS.Listen)
-		}
 	}
-	if address == "" {
-		return nil, "", errors.New("no server to reach; give --server URL, NATS_URL or --config FILE with nats.listen")
+	address, err := c.address(cfg)
+	if err != nil {
+		return nil, "", err
 	}
-	options := []nats.Option{nats.Name("edge-video"), nats.Timeout(clientTimeout)}
-	if c.Creds != "" {
-		options = append(options, nats.UserCredentials(c.Creds))
-	}
-	if nc, err = nats.Connect(address, options...); err != nil {
+	if nc, err = c.dial(address, nats.Name("edge-video")); err != nil {
 		return nil, "", fmt.Errorf("reaching the node at %s: %w; is it running?", config.URL(address), err)
 	}
 	return nc, site, nil
+}
+
+// address is where the node's server is. cfg may be nil.
+func (c *client) address(cfg *config.Config) (string, error) {
+	address := cmp.Or(c.Server, os.Getenv("NATS_URL"))
+	if address == "" && cfg != nil {
+		address = reachable(cfg.NATS.Listen)
+	}
+	if address == "" {
+		return "", errors.New("no server to reach; give --server URL, NATS_URL or --config FILE with nats.listen")
+	}
+	for part := range strings.SplitSeq(address, ",") {
+		if part = strings.TrimSpace(part); !strings.Contains(part, "://") {
+			part = "nats://" + part
+		}
+		if _, err := url.Parse(part); err != nil { // its text quotes what may be a password
+			return "", usageError{"the server's URL cannot be parsed; write it as in nats://host:4222, and special characters as %XX, as in %40 for @"}
+		}
+	}
+	return address, nil
+}
+
+// dial connects to a server.
+func (c *client) dial(address string, options ...nats.Option) (*nats.Conn, error) {
+	options = append(options, nats.Timeout(clientTimeout))
+	if c.Creds != "" {
+		options = append(options, nats.UserCredentials(c.Creds))
+	}
+	return nats.Connect(address, options...)
 }
 
 // reach connects to the site of a bridge, whose name is checked. The caller closes the connection.

@@ -5,30 +5,46 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
-	"github.com/edge-video/edge-video/schema"
 )
 
-// httpAddress is where HTTP is served, for people.
-func (a *app) httpAddress() string {
-	if a.http == nil {
-		return "none"
+// listenHTTP opens the listener for HTTP, nil where there is none.
+func listenHTTP(c *config.Config) (net.Listener, error) {
+	if c.HTTP.Listen == "" {
+		return nil, nil
 	}
-	return a.http.Addr().String()
+	l, err := net.Listen("tcp", c.HTTP.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w; stop what listens there or give another address", err)
+	}
+	return l, nil
 }
 
-// serveHTTP serves until ctx ends.
-func (a *app) serveHTTP(ctx context.Context) error {
+// address is where HTTP is served, for people.
+func address(l net.Listener) string {
+	if l == nil {
+		return "none"
+	}
+	return l.Addr().String()
+}
+
+// serveHTTP serves until ctx ends: metrics of the process and of the bridges that it has, health and readiness.
+func serveHTTP(ctx context.Context, l net.Listener, reg *prometheus.Registry, b *bridges, ready func() readiness) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", a.metrics)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		all := append(prometheus.Gatherers{reg}, b.gatherers()...)
+		promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: reg}).ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready().answer(w) })
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	closed := make(chan struct{})
@@ -42,17 +58,11 @@ func (a *app) serveHTTP(ctx context.Context) error {
 			_ = srv.Close()
 		}
 	}()
-	if err := srv.Serve(a.http); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving HTTP: %w", err)
 	}
 	<-closed
 	return nil
-}
-
-// metrics answers with those of the node and of the bridges that it has now.
-func (a *app) metrics(w http.ResponseWriter, r *http.Request) {
-	all := append(prometheus.Gatherers{a.reg}, a.bridges.gatherers()...)
-	promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: a.reg}).ServeHTTP(w, r)
 }
 
 // readiness is the body of /readyz.
@@ -62,9 +72,7 @@ type readiness struct {
 	Degraded []string `json:"degraded"` // what is wrong beside
 }
 
-// readyz answers 503 only when capture itself is in danger: a camera or a sink that is down degrades the node, no more.
-func (a *app) readyz(w http.ResponseWriter, _ *http.Request) {
-	r := a.readiness()
+func (r readiness) answer(w http.ResponseWriter) {
 	body, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -78,6 +86,7 @@ func (a *app) readyz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
+// readiness is not given only when capture itself is in danger: a camera or a sink that is down degrades the node, no more.
 func (a *app) readiness() readiness {
 	r := readiness{Reasons: []string{}, Degraded: []string{}}
 	if err := a.server.Err(); err != nil {
@@ -96,12 +105,7 @@ func (a *app) readiness() readiness {
 	} else if disk.Free < disk.Floor {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("the disk of data_dir is full: %d MiB free, %d needed", disk.Free>>20, disk.Floor>>20))
 	}
-	for _, b := range a.bridges.list() {
-		h := b.worker.Health()
-		if h.Err != nil || h.State != schema.BreakerClosed {
-			r.Degraded = append(r.Degraded, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
-		}
-	}
+	r.Degraded = append(r.Degraded, a.bridges.degraded()...)
 	if err := a.registrar.Err(); err != nil {
 		r.Degraded = append(r.Degraded, err.Error())
 	}

@@ -27,7 +27,7 @@ func (r *runCommand) Run(ctx context.Context, c console, hangup hangups) error {
 		return err
 	}
 	log.Info("edge-video", "version", programVersion(), "site", cfg.Site, "node", cfg.Node, "cameras", len(cfg.Cameras), "bridges", len(cfg.Bridges),
-		"http", a.httpAddress())
+		"http", address(a.http))
 	a.file = r.Config
 	if err := a.run(ctx, hangup); err != nil {
 		return err

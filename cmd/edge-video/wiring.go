@@ -112,7 +112,7 @@ func splitCredentials(cam config.Camera) (address, username, password string) {
 }
 
 // newWorker makes the worker of a bridge with its sink.
-func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
+func newWorker(c *config.Config, b config.Bridge, connect connector, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": b.Name}, reg)
 	sink, err := newSink(c, b, log.With("bridge", b.Name), reg)
 	if err != nil {
@@ -120,10 +120,10 @@ func newWorker(c *config.Config, b config.Bridge, s *node.Server, log *slog.Logg
 	}
 	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Source: bridge.Source(b.Source), Of: b.Of,
 		References: c.Referred(b.Name), Cameras: b.Cameras, Newest: b.Start == "newest",
-		LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
+		Workers: bridge.Workers(b.Workers), LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
 		MaxFrame: maxFrame(c), Timeout: b.Timeout,
 		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
-	}, sink, s.Connect, log, reg), nil
+	}, sink, connect, log, reg), nil
 }
 
 func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {

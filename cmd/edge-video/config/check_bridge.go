@@ -28,6 +28,7 @@ func (k *checker) bridges() {
 		k.delivery(path, b)
 		k.reads(path, b)
 		k.policy(path, b)
+		k.workers(path, b)
 		if b.RabbitMQ != nil {
 			k.rabbitmq(path+".rabbitmq", b.RabbitMQ)
 		}

@@ -42,6 +42,18 @@ func (k *checker) listeners() {
 	}
 }
 
+// HTTPAt is c with another address for HTTP. The error is an [*Error], as for one that the file holds.
+func (c *Config) HTTPAt(address string) (*Config, error) {
+	out := *c
+	out.HTTP.Listen = address
+	r := &report{source: c.source, faulty: map[string]bool{}}
+	if address != "" {
+		(&checker{report: r, c: &out}).listener(&listener{section: "http", address: address, insecure: out.HTTP.Insecure})
+	}
+	_, err := r.result()
+	return &out, err
+}
+
 // listener splits and checks one address.
 func (k *checker) listener(l *listener) bool {
 	host, port, err := net.SplitHostPort(l.address)

@@ -114,6 +114,8 @@ type Bridge struct {
 	Source   string        `yaml:"source"`  // frames, stored or events
 	Of       string        `yaml:"of"`      // with stored: the bridge whose Redis holds the pictures
 	Cameras  []string      `yaml:"cameras"` // "*" alone, ids, or <site>.<id>
+	Workers  string        `yaml:"workers"` // one, standby or shared
+	InNode   bool          `yaml:"in_node"` // else only in processes of edge-video bridge
 	Start    string        `yaml:"start"`   // oldest or newest
 	Order    string        `yaml:"order"`   // oldest or newest
 	MaxAge   time.Duration `yaml:"max_age"` // 0 is none

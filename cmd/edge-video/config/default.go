@@ -57,6 +57,8 @@ func DefaultBridge() Bridge {
 	return Bridge{
 		Source:  SourceFrames,
 		Cameras: []string{everyCamera},
+		Workers: WorkersOne,
+		InNode:  true,
 		Start:   "oldest",
 		Order:   "oldest",
 		Breaker: Breaker{Failures: 5, Open: 2 * time.Second, MaxOpen: time.Minute},

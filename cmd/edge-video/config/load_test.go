@@ -120,11 +120,11 @@ func TestLoad_SampleGivesEveryKey(t *testing.T) {
 	}}
 	breaker := config.Breaker{Failures: 5, Open: 2 * time.Second, MaxOpen: time.Minute}
 	want.Bridges = []config.Bridge{{
-		Name: "broker", Source: "frames", Cameras: []string{"*"}, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
+		Name: "broker", Source: "frames", Cameras: []string{"*"}, Workers: "one", InNode: true, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
 		RabbitMQ: &config.RabbitMQ{URL: "amqp://u:p@broker/cam", Exchange: "cameras", RoutingKey: "camera.{camera}", Overrides: []config.Override{},
 			Body: "picture", Declare: true, Persistent: true},
 	}, {
-		Name: "cache", Source: "frames", Cameras: []string{"*"}, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
+		Name: "cache", Source: "frames", Cameras: []string{"*"}, Workers: "one", InNode: true, Start: "oldest", Order: "oldest", Breaker: breaker, Timeout: 10 * time.Second,
 		Redis: &config.Redis{URL: "redis://cache:6379/1", Addresses: []string{}, Key: "frames:{camera}:{unixnano}", TTL: config.TTL(5 * time.Minute), TTLMin: time.Minute, TTLMax: 10 * time.Minute,
 			Metadata: config.Metadata{MaxLen: 10_000}},
 	}}

@@ -97,6 +97,8 @@ bridges:
     of: ""
     cameras:
       - "*"
+    workers: one
+    in_node: true
     start: oldest
     order: oldest
     max_age: 0s

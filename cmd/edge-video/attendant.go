@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// serviceName is what `nats service ls` shows.
+const serviceName = "edge-video"
+
+// attendant answers requests about the bridges that a process has.
+type attendant struct {
+	node    string
+	bridges *bridges
+	horizon func() time.Duration // nil where it is not known
+	log     *slog.Logger
+}
+
+// endpoint is one thing that can be asked for.
+type endpoint struct {
+	name, subject string
+	handler       micro.HandlerFunc
+}
+
+// offer begins to answer requests about bridges, and at more endpoints. The caller stops the service.
+func (a *attendant) offer(nc *nats.Conn, description, site string, more ...endpoint) (micro.Service, error) {
+	service, err := micro.AddService(nc, micro.Config{Name: serviceName, Version: "1.0.0", Description: description,
+		Metadata: map[string]string{"site": site, "node": a.node, "version": programVersion()}, QueueGroupDisabled: true})
+	if err != nil {
+		return nil, fmt.Errorf("offering the service %s: %w", serviceName, err)
+	}
+	for _, e := range append(more, endpoint{"redeliver", schema.RedeliverSubject(site, "*"), a.redeliver}, endpoint{"hold", schema.HoldSubject(site, "*"), a.hold}) {
+		if err := service.AddEndpoint(e.name, e.handler, micro.WithEndpointSubject(e.subject)); err != nil {
+			return nil, fmt.Errorf("offering %s: %w", e.subject, err)
+		}
+	}
+	return service, nil
+}
+
+// redeliver has a bridge bring frames to its sink again. Only who has the bridge, and is the one asked, answers.
+func (a *attendant) redeliver(r micro.Request) {
+	b := a.bridges.named(lastToken(r.Subject()))
+	if b == nil {
+		return
+	}
+	var request errandRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		a.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
+		return
+	}
+	if request.Worker != "" && request.Worker != b.errands.id {
+		return
+	}
+	answer, err := b.errands.ask(&request)
+	switch {
+	case errors.Is(err, errBusy):
+		a.refuse(r, "409", err)
+	case err != nil:
+		a.refuse(r, "400", err)
+	default:
+		a.answer(r, answer)
+	}
+}
+
+// hold holds a bridge's breaker open, or lets it go.
+func (a *attendant) hold(r micro.Request) {
+	b := a.bridges.named(lastToken(r.Subject()))
+	if b == nil {
+		return
+	}
+	var request holdRequest
+	if err := json.Unmarshal(r.Data(), &request); err != nil {
+		a.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
+		return
+	}
+	answer := b.hold(&request)
+	answer.Node = a.node
+	if a.horizon != nil {
+		answer.Horizon, answer.HasLimit = a.horizon(), answer.Stream == schema.StreamFrames
+	}
+	a.answer(r, answer)
+}
+
+func (a *attendant) answer(r micro.Request, value any) {
+	body, err := json.Marshal(value)
+	if err != nil {
+		a.refuse(r, "500", err)
+		return
+	}
+	a.sent(r.Respond(body))
+}
+
+// refuse answers with the error in the service protocol's headers, and in the body for people.
+func (a *attendant) refuse(r micro.Request, code string, err error) {
+	a.sent(r.Error(code, schema.HeaderText(err.Error()), []byte(err.Error())))
+}
+
+// sent takes the error of an answer. Whoever asked waits in vain, and can ask again.
+func (a *attendant) sent(err error) {
+	if err != nil {
+		a.log.Debug("answering a request", "err", err)
+	}
+}
