@@ -1,12 +1,8 @@
 package harness
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,10 +39,10 @@ type NodeOptions struct {
 // Node is a running edge-video of site "test".
 type Node struct {
 	*service
+	web
 	Config   string // path of its configuration
 	Dir      string // its data_dir
 	natsPort int
-	httpPort int
 }
 
 // StartNode starts a node and returns when it can be reached, whether or not it is ready.
@@ -61,7 +57,7 @@ func StartNode(t testing.TB, o NodeOptions) *Node {
 func NewNode(t testing.TB, o NodeOptions) *Node {
 	t.Helper()
 	dir := t.TempDir()
-	n := &Node{Config: filepath.Join(dir, "node.yaml"), Dir: o.Dir, natsPort: FreePort(t), httpPort: FreePort(t)}
+	n := &Node{Config: filepath.Join(dir, "node.yaml"), Dir: o.Dir, natsPort: FreePort(t), web: web{tb: t, httpPort: FreePort(t)}}
 	if n.Dir == "" {
 		n.Dir = filepath.Join(dir, "data")
 	}
@@ -120,74 +116,6 @@ func (n *Node) JetStream() jetstream.JetStream {
 		n.t.Fatal(err)
 	}
 	return js
-}
-
-// Readiness is what /readyz says.
-type Readiness struct {
-	Status   int      `json:"-"`
-	Reasons  []string `json:"reasons"`
-	Degraded []string `json:"degraded"`
-}
-
-// Readyz asks for the node's readiness; Status is 0 when it does not answer.
-func (n *Node) Readyz() Readiness {
-	n.t.Helper()
-	var r Readiness
-	resp, err := http.Get("http://" + hostPort(n.httpPort) + "/readyz")
-	if err != nil {
-		return r
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
-		n.t.Fatalf("reading /readyz: %v", err)
-	}
-	r.Status = resp.StatusCode
-	return r
-}
-
-// Metric is the sum of a metric's values over all label sets that contain all of labels, each written name="value".
-func (n *Node) Metric(name string, labels ...string) float64 {
-	n.t.Helper()
-	resp, err := http.Get("http://" + hostPort(n.httpPort) + "/metrics")
-	if err != nil {
-		n.t.Fatalf("reading /metrics: %v", err)
-	}
-	defer resp.Body.Close()
-	return sumMetric(n.t, resp.Body, name, labels)
-}
-
-func sumMetric(t testing.TB, r io.Reader, name string, labels []string) (sum float64) {
-	t.Helper()
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line := lines.Text()
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		at := strings.LastIndexByte(line, ' ')
-		if !containsAll(rest, labels) {
-			continue
-		}
-		v, err := strconv.ParseFloat(line[at+1:], 64)
-		if err != nil {
-			t.Fatalf("metric %s: %v", name, err)
-		}
-		sum += v
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatalf("reading /metrics: %v", err)
-	}
-	return sum
-}
-
-func containsAll(s string, parts []string) bool {
-	for _, p := range parts {
-		if !strings.Contains(s, p) {
-			return false
-		}
-	}
-	return true
 }
 
 // Children are the process ids of the node's child processes.

@@ -1,0 +1,85 @@
+package harness
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// web is what an edge-video serves over HTTP.
+type web struct {
+	tb       testing.TB
+	httpPort int
+}
+
+// Readiness is what /readyz says.
+type Readiness struct {
+	Status   int      `json:"-"`
+	Reasons  []string `json:"reasons"`
+	Degraded []string `json:"degraded"`
+}
+
+// Readyz asks for its readiness; Status is 0 when it does not answer.
+func (w *web) Readyz() Readiness {
+	w.tb.Helper()
+	var r Readiness
+	resp, err := http.Get("http://" + hostPort(w.httpPort) + "/readyz")
+	if err != nil {
+		return r
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&r); err != nil {
+		w.tb.Fatalf("reading /readyz: %v", err)
+	}
+	r.Status = resp.StatusCode
+	return r
+}
+
+// Metric is the sum of a metric's values over all label sets that contain all of labels, each written name="value".
+func (w *web) Metric(name string, labels ...string) float64 {
+	w.tb.Helper()
+	resp, err := http.Get("http://" + hostPort(w.httpPort) + "/metrics")
+	if err != nil {
+		w.tb.Fatalf("reading /metrics: %v", err)
+	}
+	defer resp.Body.Close()
+	return sumMetric(w.tb, resp.Body, name, labels)
+}
+
+func sumMetric(t testing.TB, r io.Reader, name string, labels []string) (sum float64) {
+	t.Helper()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line := lines.Text()
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		at := strings.LastIndexByte(line, ' ')
+		if !containsAll(rest, labels) {
+			continue
+		}
+		v, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatalf("metric %s: %v", name, err)
+		}
+		sum += v
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatalf("reading /metrics: %v", err)
+	}
+	return sum
+}
+
+func containsAll(s string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(s, p) {
+			return false
+		}
+	}
+	return true
+}
