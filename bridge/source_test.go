@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/schema"
@@ -122,6 +123,29 @@ func TestSource_ReferencesOfTheNewestFirstLoseNothing(t *testing.T) {
 	}
 	if len(seqs) != 201 {
 		t.Errorf("%d references, want 201", len(seqs))
+	}
+}
+
+func TestSource_ReferencesThatAgedOutAreCounted(t *testing.T) {
+	t.Parallel()
+	s := startStream(t)
+	reg := prometheus.NewRegistry()
+	s.reg = reg
+	s.tell("cache", "dock-1", 1, 10)
+	var got seen
+	b := s.run(references(), &fakeSink{judge: got.confirm})
+	s.waitDone(schema.StreamStored, "keys")
+	b.Hold(time.Hour)
+	harness.WaitFor(t, 30*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
+	for seq := uint64(11); seq <= 100; seq++ {
+		s.tell("cache", "dock-1", seq, seq)
+		s.tell("other", "dock-1", seq, seq)
+	}
+	s.limitIn(schema.StreamStored, 40)
+	b.Release()
+	s.waitDone(schema.StreamStored, "keys")
+	if n := missed(t, reg, "aged_out"); n != "70" || len(got.all()) != 30 {
+		t.Errorf("%d references arrived and %s are counted as aged out, want 30 and 70", len(got.all()), n)
 	}
 }
 

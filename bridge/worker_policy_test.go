@@ -57,7 +57,13 @@ func missed(t *testing.T, reg prometheus.Gatherer, reason string) string {
 // limit makes FRAMES hold no more than n messages.
 func (s *stream) limit(n int64) {
 	s.t.Helper()
-	st, err := s.js.Stream(s.t.Context(), schema.StreamFrames)
+	s.limitIn(schema.StreamFrames, n)
+}
+
+// limitIn makes a stream hold no more than n messages.
+func (s *stream) limitIn(name string, n int64) {
+	s.t.Helper()
+	st, err := s.js.Stream(s.t.Context(), name)
 	if err != nil {
 		s.t.Fatal(err)
 	}
