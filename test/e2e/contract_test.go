@@ -333,8 +333,8 @@ cameras:
 	}
 }
 
-// TestContract_EachHalfSurvivesItsOwnOutage takes RabbitMQ away while Redis is there, with a kill of the node, then Redis while RabbitMQ
-// is there. In the end every picture has been told of, in order, and is where its reference says.
+// TestContract_EachHalfSurvivesItsOwnOutage takes RabbitMQ away while Redis is there, then Redis while RabbitMQ is there, and kills the node,
+// and the process that stores pictures, meanwhile. In the end every picture has been told of, in order, and is where its reference says.
 func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
 	const away = 3 * time.Second
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
@@ -342,9 +342,10 @@ func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
 	q := bindQueue(t, broker)
 	const pace = "timeout: 2s, breaker: {failures: 3, open: 1s, max_open: 2s}"
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")), Bridges: lines(
-		fmt.Sprintf("  - {name: cache, %s, redis: {url: '%s', key: 'frames:{camera}:{epoch}:{seq}', ttl: 1h}}\n", pace, cache.URL()),
+		fmt.Sprintf("  - {name: cache, in_node: false, %s, redis: {url: '%s', key: 'frames:{camera}:{epoch}:{seq}', ttl: 1h}}\n", pace, cache.URL()),
 		fmt.Sprintf("  - {name: keys, source: stored, of: cache, %s, rabbitmq: {url: '%s', body: key}}\n", pace, broker.URL()),
 		fmt.Sprintf("  - {name: status, source: events, rabbitmq: {url: '%s', exchange: status, routing_key: status, body: status}}\n", broker.URL()))})
+	storing := harness.StartBridge(t, program, n.Config, "storing")
 	js := n.JetStream()
 	told := func() bool { return caughtUp(t, js, "cache") && pendingIn(t, js, schema.StreamStored, "keys") <= 10 }
 	harness.WaitFor(t, 30*time.Second, "references", func() bool { return storedCount(t, js, "*") > 20 && told() })
@@ -356,6 +357,8 @@ func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
 	})
 	n.Kill()
 	n.Start()
+	storing.Kill()
+	storing.Start()
 	broker.Start()
 	caught := func() bool { return n.Readyz().Status != 0 && told() }
 	harness.WaitFor(t, time.Minute, "references to be told after the outage of RabbitMQ", caught)

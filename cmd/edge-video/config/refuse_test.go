@@ -287,6 +287,7 @@ func refused() map[string][2]string {
 		"picture of events":     {rabbit("url: amqp://h\nrouting_key: x") + "    source: events", "f.yaml:4: bridges[0].rabbitmq.body: picture cannot be made of source events; write status"},
 		"events newest first":   {status("routing_key: x") + "    order: newest", "f.yaml:9: bridges[0].order: newest has states arrive that are no longer true"},
 		"events thinned":        {status("routing_key: x") + "    fps: 1", "f.yaml:9: bridges[0].fps: would leave out states; remove it"},
+		"events shared":         {status("routing_key: x") + "    workers: shared", "f.yaml:9: bridges[0].workers: shared has states arrive in any order, and the last has to come last; write standby"},
 		"events with overrides": {status("routing_key: x\noverrides: [{camera: a, exchange: y}]"), "f.yaml:8: bridges[0].rabbitmq.overrides: have no use with body status"},
 		"events by camera":      {status("routing_key: '{camera}'"), "f.yaml:7: bridges[0].rabbitmq.routing_key: has fields of frames, and a status is none; leave them out"},
 		"events with long key":  {status("routing_key: " + strings.Repeat("x", 250)), "f.yaml:7: bridges[0].rabbitmq.routing_key: can become more than 255 bytes long"},

@@ -119,6 +119,9 @@ func (k *checker) ofEvents(path string, b Bridge) {
 	if b.FPS > 0 {
 		k.fail(path+".fps", "would leave out states", "remove it")
 	}
+	if b.Workers == WorkersShared {
+		k.fail(path+".workers", "shared has states arrive in any order, and the last has to come last", "write standby")
+	}
 	r := b.RabbitMQ
 	if r == nil || r.Body != BodyStatus {
 		return
