@@ -81,7 +81,7 @@ func (s *session) leap(ctx context.Context, l *lane, last uint64) error {
 		// One that began with the frames to come cannot be moved. The one that takes its place begins behind the backfill.
 		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 		defer cancel()
-		if err = w.js.DeleteConsumer(ctx, w.config.Stream(), w.live.durable); err == nil {
+		if err = w.js.DeleteConsumer(ctx, w.config.stream(), w.live.durable); err == nil {
 			w.live.consumer, err = ensureConsumer(ctx, w.js, &w.config, w.id, nil, w.left())
 		}
 		if err != nil {
@@ -175,13 +175,13 @@ func (w *Worker) keep(ctx context.Context, left spans) error {
 		return err
 	}
 	if len(left) == 0 {
-		if err := w.js.DeleteConsumer(ctx, w.config.Stream(), name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if err := w.js.DeleteConsumer(ctx, w.config.stream(), name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return fmt.Errorf("%w: removing the backfill's durable: %w", errSource, err)
 		}
 	} else {
 		config := durable(&w.config, name, w.config.Name+": backfill")
 		config.Metadata[spansKey] = left.String()
-		consumer, err := w.js.CreateOrUpdateConsumer(ctx, w.config.Stream(), config)
+		consumer, err := w.js.CreateOrUpdateConsumer(ctx, w.config.stream(), config)
 		if err != nil {
 			return fmt.Errorf("%w: keeping what is left to the backfill: %w", errSource, err)
 		}
@@ -200,7 +200,7 @@ func (w *Worker) unchanged(ctx context.Context, name string) error {
 		return nil
 	}
 	text := ""
-	switch found, err := w.js.Consumer(ctx, w.config.Stream(), name); {
+	switch found, err := w.js.Consumer(ctx, w.config.stream(), name); {
 	case err == nil:
 		text = found.CachedInfo().Config.Metadata[spansKey]
 	case !errors.Is(err, jetstream.ErrConsumerNotFound):
@@ -217,7 +217,7 @@ func (w *Worker) resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	name := backfillName(w.config.Name)
-	found, err := w.js.Consumer(ctx, w.config.Stream(), name)
+	found, err := w.js.Consumer(ctx, w.config.stream(), name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		w.mu.Lock()
 		w.spans = nil
@@ -229,12 +229,12 @@ func (w *Worker) resume(ctx context.Context) error {
 	}
 	metadata := found.CachedInfo().Config.Metadata
 	if _, ours := metadata[metadataKey]; !ours {
-		return foreign(w.config.Stream(), name)
+		return foreign(w.config.stream(), name)
 	}
 	left, err := parseSpans(metadata[spansKey])
 	if err != nil {
 		return fmt.Errorf("durable consumer %s on stream %s: its metadata %s: %w; remove it with `nats consumer rm %s %s`",
-			name, w.config.Stream(), spansKey, err, w.config.Stream(), name)
+			name, w.config.stream(), spansKey, err, w.config.stream(), name)
 	}
 	w.mu.Lock()
 	w.spans = left

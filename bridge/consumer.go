@@ -42,7 +42,7 @@ func durable(c *Config, name, description string) jetstream.ConsumerConfig {
 func (w *Worker) find(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	found, err := w.js.Consumer(ctx, w.config.Stream(), w.config.Name)
+	found, err := w.js.Consumer(ctx, w.config.stream(), w.config.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil, nil
@@ -50,7 +50,7 @@ func (w *Worker) find(ctx context.Context) (jetstream.Consumer, error) {
 		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
 	}
 	if _, ours := found.CachedInfo().Config.Metadata[metadataKey]; !ours {
-		return nil, foreign(w.config.Stream(), w.config.Name)
+		return nil, foreign(w.config.stream(), w.config.Name)
 	}
 	return found, w.taken(found.CachedInfo())
 }
@@ -73,7 +73,7 @@ func ensureConsumer(ctx context.Context, js jetstream.JetStream, c *Config, id s
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	consumer, err := js.CreateOrUpdateConsumer(ctx, c.Stream(), config)
+	consumer, err := js.CreateOrUpdateConsumer(ctx, c.stream(), config)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the durable consumer: %w", err)
 	}

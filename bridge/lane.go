@@ -50,7 +50,7 @@ func (l *lane) rewind(ctx context.Context) error { return l.moveTo(ctx, 0) }
 func (l *lane) moveTo(ctx context.Context, seq uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	set, err := l.session.worker.js.ResetConsumerToSequence(ctx, l.session.worker.config.Stream(), l.track.durable, seq)
+	set, err := l.session.worker.js.ResetConsumerToSequence(ctx, l.session.worker.config.stream(), l.track.durable, seq)
 	if err != nil {
 		return fmt.Errorf("%w: resetting the consumer: %w", errSource, err)
 	}
@@ -80,7 +80,7 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 		looking, cancel := context.WithTimeout(live, apiTimeout)
 		defer cancel()
 		var err error
-		if consumer, err = w.js.Consumer(looking, w.config.Stream(), l.track.durable); err != nil { // one that was pinned before would be refused
+		if consumer, err = w.js.Consumer(looking, w.config.stream(), l.track.durable); err != nil { // one that was pinned before would be refused
 			return nil, fmt.Errorf("%w: pulling: %w", errSource, err)
 		}
 	}

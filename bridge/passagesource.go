@@ -70,7 +70,7 @@ func (r *Redelivery) source() string {
 	if r.config.Dead {
 		return schema.StreamDead
 	}
-	return r.worker.config.Stream()
+	return r.worker.config.stream()
 }
 
 // until is when the last frame asked for came into the stream at the latest, zero where that is not known: what had to wait for a sink

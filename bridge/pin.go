@@ -76,7 +76,7 @@ func (l *lane) keepPin(live context.Context) {
 			continue
 		}
 		looking, cancel := context.WithTimeout(live, apiTimeout)
-		c, err := l.session.worker.js.Consumer(looking, l.session.worker.config.Stream(), l.track.durable)
+		c, err := l.session.worker.js.Consumer(looking, l.session.worker.config.stream(), l.track.durable)
 		cancel()
 		if err != nil {
 			continue // whoever pulls sees it too
@@ -105,7 +105,7 @@ func (l *lane) touch(live context.Context, pin string) {
 	}
 	ctx, cancel := context.WithTimeout(live, 2*pinPeriod)
 	defer cancel()
-	subject := jetstream.DefaultAPIPrefix + "CONSUMER.MSG.NEXT." + l.session.worker.config.Stream() + "." + l.track.durable
+	subject := jetstream.DefaultAPIPrefix + "CONSUMER.MSG.NEXT." + l.session.worker.config.stream() + "." + l.track.durable
 	m, err := l.session.worker.js.Conn().RequestWithContext(ctx, subject, body)
 	if err == nil && m.Header.Get("Status") == pinLost {
 		l.lose(errors.New("another client was pinned"))

@@ -91,19 +91,36 @@ func TestReferences_TellWhereEachConfirmedFrameIsKept(t *testing.T) {
 	}
 }
 
-// TestReferences_NoFrameIsAcknowledgedBeforeItsReference lets STORED be away while the sink confirms.
+// TestReferences_NoFrameIsAcknowledgedBeforeItsReference lets STORED be away while the sink confirms, or be there and never answer.
 func TestReferences_NoFrameIsAcknowledgedBeforeItsReference(t *testing.T) {
-	t.Parallel()
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprint("silent ", silent), func(t *testing.T) {
+			t.Parallel()
+			waitsForSTORED(t, silent)
+		})
+	}
+}
+
+func waitsForSTORED(t *testing.T, silent bool) {
 	s := startStream(t)
 	if err := s.js.DeleteStream(t.Context(), schema.StreamStored); err != nil {
 		t.Fatal(err)
 	}
+	c := referring()
+	if silent {
+		c.Timeout = time.Second
+		deaf, err := s.nc.SubscribeSync("stored.>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = deaf.Unsubscribe() }()
+	}
 	s.publish(1, 50)
 	sink := &fakeSink{judge: keep}
-	b := s.run(referring(), sink)
+	b := s.run(c, sink)
 	harness.WaitFor(t, 30*time.Second, "frames that the sink has confirmed more than once", func() bool {
 		_, confirms, attempts := sink.seen()
-		return len(confirms) > 1 && attempts > 2
+		return len(confirms) > 1 && attempts > 3
 	})
 	if i := s.consumer("broker"); i.AckFloor.Stream != 0 || b.Health().Delivered != 0 {
 		t.Errorf("acknowledged up to %d, %d delivered, want nothing", i.AckFloor.Stream, b.Health().Delivered)

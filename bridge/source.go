@@ -23,8 +23,8 @@ const (
 // contentJSON is the content type of a frame that is an event.
 const contentJSON = "application/json"
 
-// Stream is where the bridge's messages are.
-func (c *Config) Stream() string {
+// stream is where the bridge's messages are.
+func (c *Config) stream() string {
 	switch c.Source {
 	case SourceStored:
 		return schema.StreamStored
@@ -39,7 +39,7 @@ func (c *Config) numbered() bool { return c.Source != SourceEvents }
 
 // whole reports whether every message of the stream is the bridge's.
 func (c *Config) whole() bool {
-	return c.Stream() == schema.StreamFrames && slices.Contains(c.Cameras, "*")
+	return c.stream() == schema.StreamFrames && slices.Contains(c.Cameras, "*")
 }
 
 // filters are the subjects of cameras, named as those of the configuration.
@@ -93,7 +93,7 @@ func (c *Config) decode(m jetstream.Msg) (*schema.Frame, error) {
 
 // decodeDead is the frame of a message that the bridge keeps in DEAD.
 func (c *Config) decodeDead(m jetstream.Msg) (*schema.Frame, error) {
-	if c.Stream() == schema.StreamFrames {
+	if c.stream() == schema.StreamFrames {
 		return schema.DecodeDead(m.Subject(), m.Headers(), m.Data())
 	}
 	return c.decode(m) // what those messages are stands in their bodies
@@ -111,7 +111,7 @@ func decodeEvent(body []byte) (*schema.Frame, error) {
 
 // owner is whose message it is by its subject.
 func (c *Config) owner(subject string) (site, camera string, err error) {
-	if c.Stream() == schema.StreamFrames {
+	if c.stream() == schema.StreamFrames {
 		return schema.ParseFrameSubject(subject)
 	}
 	t := strings.Split(subject, ".") // stored.<site>.<bridge>.<camera>, events.<site>.<class>.<name>.<kind>

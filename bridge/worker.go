@@ -162,9 +162,9 @@ func (w *Worker) setup(ctx context.Context) bool {
 func (w *Worker) consumers(ctx context.Context) error {
 	looking, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	stream, err := w.js.Stream(looking, w.config.Stream())
+	stream, err := w.js.Stream(looking, w.config.stream())
 	if err != nil {
-		return fmt.Errorf("looking for stream %s: %w", w.config.Stream(), err)
+		return fmt.Errorf("looking for stream %s: %w", w.config.stream(), err)
 	}
 	if w.stream == nil { // it goes by the name, and the report may be using it
 		w.stream = stream
@@ -291,7 +291,7 @@ func (w *Worker) breakerChanged(s schema.BreakerState) {
 // Health is what readiness wants to know of a bridge.
 type Health struct {
 	Name      string
-	Stream    string // see [Config.Stream]
+	Stream    string // where what it delivers is
 	State     schema.BreakerState
 	Delivered uint64        // frames confirmed since the start
 	Pending   uint64        // frames the sink has still to confirm
@@ -305,7 +305,7 @@ type Health struct {
 func (w *Worker) Health() Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Health{Name: w.config.Name, Stream: w.config.Stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
+	return Health{Name: w.config.Name, Stream: w.config.stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
 		Fault: w.fault, Held: w.hold.left(), Aside: w.aside.Load()}
 }
 
@@ -373,7 +373,7 @@ func (w *Worker) readBacklog(ctx context.Context) {
 
 // waiting is how many messages a durable has still to get acknowledged, and up to which stream sequence all are.
 func (w *Worker) waiting(ctx context.Context, durable string) (n, floor uint64, err error) {
-	c, err := w.js.Consumer(ctx, w.config.Stream(), durable)
+	c, err := w.js.Consumer(ctx, w.config.stream(), durable)
 	if err != nil {
 		return 0, 0, fmt.Errorf("asking for durable %s: %w", durable, err)
 	}

@@ -113,7 +113,7 @@ func (w *Worker) standBy(ctx context.Context, err error) {
 // withoutBackfill refuses to share a bridge while there is a backlog that nobody would deliver.
 func (w *Worker) withoutBackfill(ctx context.Context) error {
 	name := backfillName(w.config.Name)
-	_, err := w.js.Consumer(ctx, w.config.Stream(), name)
+	_, err := w.js.Consumer(ctx, w.config.stream(), name)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		return nil
@@ -121,5 +121,5 @@ func (w *Worker) withoutBackfill(ctx context.Context) error {
 		return fmt.Errorf("looking for the backfill's durable: %w", err)
 	}
 	return fmt.Errorf("durable consumer %s on stream %s holds a backlog of order: newest, which workers: %s does not deliver; let the bridge finish it with workers: %s",
-		name, w.config.Stream(), WorkersShared, WorkersOne)
+		name, w.config.stream(), WorkersShared, WorkersOne)
 }

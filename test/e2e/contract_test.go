@@ -350,6 +350,13 @@ func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
 	told := func() bool { return caughtUp(t, js, "cache") && pendingIn(t, js, schema.StreamStored, "keys") <= 10 }
 	harness.WaitFor(t, 30*time.Second, "references", func() bool { return storedCount(t, js, "*") > 20 && told() })
 
+	for range 3 {
+		before := n.Metric("edge_video_bridge_delivered_total", `bridge="keys"`)
+		harness.WaitFor(t, 30*time.Second, "more references", func() bool { return n.Metric("edge_video_bridge_delivered_total", `bridge="keys"`) > before+10 })
+		storing.Kill()
+		storing.Start()
+	}
+
 	broker.Stop()
 	began := time.Now()
 	harness.WaitFor(t, 2*away, "references that wait while pictures are stored", func() bool {
@@ -357,8 +364,6 @@ func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
 	})
 	n.Kill()
 	n.Start()
-	storing.Kill()
-	storing.Start()
 	broker.Start()
 	caught := func() bool { return n.Readyz().Status != 0 && told() }
 	harness.WaitFor(t, time.Minute, "references to be told after the outage of RabbitMQ", caught)
