@@ -17,7 +17,7 @@ import (
 // and what it had when it died comes to the others after sharedAckWait.
 const (
 	// sharedAckWait is the least time that a frame may be with a worker without a sign of life.
-	sharedAckWait = 10 * time.Second
+	sharedAckWait = 5 * time.Second
 	// sharedAckPending bounds the frames with all workers.
 	sharedAckPending = 8 * maxAckPending
 	// sharedPullFrames is how many frames one pull brings: those that wait at one worker are not at another.

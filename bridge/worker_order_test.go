@@ -89,7 +89,9 @@ func TestWorker_NextOneKeepsTheOrderAfterAHardStop(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := s.runOver(config(), first, func(string) (*nats.Conn, error) { return nc, nil })
+			c := config()
+			c.Timeout = 2 * time.Second // the next waits while this one pulls
+			b := s.runOver(c, first, func(string) (*nats.Conn, error) { return nc, nil })
 			harness.WaitFor(t, 30*time.Second, "frames in flight", func() bool { return first.count() >= 30 && s.consumer("broker").NumAckPending > 0 })
 			if cutFirst {
 				nc.Close()

@@ -133,9 +133,9 @@ func TestWorkersShared_DivideTheFramesAndHandBackWhatTheyCannotDeliver(t *testin
 func TestWorkersShared_WhatASlowSinkHasStaysItsOwn(t *testing.T) {
 	t.Parallel()
 	s := startStream(t)
-	s.publish(1, 14)
+	s.publish(1, 10)
 	c := with(bridge.WorkersShared)
-	c.Timeout = 3 * time.Second
+	c.Timeout = 1500 * time.Millisecond
 	var allowed atomic.Uint64
 	sink := &fakeSink{}
 	sink.setJudge(func(f *schema.Frame) verdict {
@@ -149,14 +149,14 @@ func TestWorkersShared_WhatASlowSinkHasStaysItsOwn(t *testing.T) {
 	s.run(c, &fakeSink{judge: func(f *schema.Frame) verdict { t.Errorf("frame %d went to another worker", f.Seq); return confirm }}).stop()
 	began := time.Now()
 	harness.WaitFor(t, 30*time.Second, "the sink to take all", func() bool {
-		if n := uint64(1 + time.Since(began)/time.Second); n > allowed.Load() {
+		if n := 1 + uint64(time.Since(began)/(700*time.Millisecond)); n > allowed.Load() {
 			allowed.Store(n)
 			sink.settle()
 		}
-		return b.Health().Delivered == 14
+		return b.Health().Delivered == 10
 	})
-	if i := s.consumer("broker"); i.Delivered.Consumer != 14 || time.Since(began) < 12*time.Second {
-		t.Errorf("%d deliveries of 14 frames in %v", i.Delivered.Consumer, time.Since(began))
+	if i := s.consumer("broker"); i.Delivered.Consumer != 10 || time.Since(began) < 6*time.Second {
+		t.Errorf("%d deliveries of 10 frames in %v", i.Delivered.Consumer, time.Since(began))
 	}
 }
 
