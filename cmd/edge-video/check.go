@@ -57,6 +57,7 @@ func (k *checkCommand) Run(ctx context.Context, c console) error {
 		}
 		writeHorizon(&b, cfg)
 	}
+	writeBridges(&b, cfg)
 	if disk, err := node.DiskOf(cfg.DataDir); err == nil && disk.Free < int64(cfg.Stream.MaxBytes) {
 		notes = append(notes, fmt.Sprintf("stream.max_bytes %s is more than the %s free on the disk of data_dir now", cfg.Stream.MaxBytes, about(disk.Free)))
 	}
@@ -96,6 +97,34 @@ func writeCommands(b *bytes.Buffer, cfg *config.Config, ffmpeg camera.FFmpeg) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// writeBridges says where each bridge's frames go, and which processes bring them there.
+func writeBridges(b *bytes.Buffer, cfg *config.Config) {
+	for i, br := range cfg.Bridges {
+		if i == 0 {
+			b.WriteString("\n# Bridges\n")
+		}
+		by := "the node"
+		switch {
+		case !br.InNode:
+			by = "edge-video bridge alone"
+		case br.Apart():
+			by = "the node and edge-video bridge"
+		}
+		fmt.Fprintf(b, "%s: to %s; by %s, workers: %s\n", br.Name, destination(br), by, br.Workers)
+	}
+}
+
+// destination is where a bridge's frames go, for people.
+func destination(b config.Bridge) string {
+	switch {
+	case b.RabbitMQ != nil:
+		return fmt.Sprintf("RabbitMQ %s, exchange %s, routing key %s", b.RabbitMQ, b.RabbitMQ.Exchange, fill(b.RabbitMQ.RoutingKey, b.RabbitMQ.Constants()))
+	case b.Redis != nil:
+		return fmt.Sprintf("Redis %s, key %s, for %s", b.Redis, fill(b.Redis.Key, b.Redis.Constants()), b.Redis.TTL)
+	}
+	return fmt.Sprintf("MQTT %s, topic %s", b.MQTT, fill(b.MQTT.Topic, b.MQTT.Constants()))
 }
 
 // writeHardware says what "hwaccel: auto" comes to here, where a camera asks for it.

@@ -140,12 +140,17 @@ func TestCheck_ShowsWhatTheConfigurationComesTo(t *testing.T) {
   - {id: gate, url: 'rtsp://user:hunter2@10.0.0.6/stream1', mode: copy, fps: 5}
 bridges:
   - {name: broker, rabbitmq: {url: 'amqp://guest:sesame@10.0.0.7'}}
+  - {name: cache, workers: shared, redis: {url: 'redis://:sesame@10.0.0.8', key: '{prefix}{camera}:{unixnano}', prefix: 'p:'}}
+  - {name: topics, in_node: false, mqtt: {url: 'mqtt://guest:sesame@10.0.0.9'}}
 `)
 	r := execute(t, "check", "--config", path)
 	if r.code != 0 {
 		t.Fatalf("exit %d: %s", r.code, r.err)
 	}
-	for _, w := range []string{"site: local", "# camera dock-1", "goes to standard input", "-c:v copy", "# Horizon", "An outage of", "warning: ", "is valid"} {
+	for _, w := range []string{"site: local", "# camera dock-1", "goes to standard input", "-c:v copy", "# Horizon", "An outage of",
+		"\nbroker: to RabbitMQ amqp://guest:***@10.0.0.7, exchange cameras, routing key camera.{camera}; by the node, workers: one\n",
+		"\ncache: to Redis redis://***@10.0.0.8, key p:{camera}:{unixnano}, for 5m; by the node and edge-video bridge, workers: shared\n",
+		"\ntopics: to MQTT mqtt://guest:***@10.0.0.9, topic cameras/{camera}; by edge-video bridge alone, workers: one\n", "warning: ", "is valid"} {
 		if !strings.Contains(r.out, w) {
 			t.Errorf("the output does not contain %q:\n%s", w, r.out)
 		}

@@ -123,14 +123,7 @@ func (d *demoCommand) explain(w io.Writer, cfg *config.Config) {
 
 `, server, cfg.HTTP.Listen)
 	for _, b := range cfg.Bridges {
-		switch {
-		case b.RabbitMQ != nil:
-			fmt.Fprintf(w, "bridge %s: to RabbitMQ %s, exchange %s, routing key %s\n", b.Name, b.RabbitMQ.URL, b.RabbitMQ.Exchange, b.RabbitMQ.RoutingKey)
-		case b.Redis != nil:
-			fmt.Fprintf(w, "bridge %s: to Redis %s, key %s, for %s\n", b.Name, b.Redis.URL, b.Redis.Key, b.Redis.TTL)
-		case b.MQTT != nil:
-			fmt.Fprintf(w, "bridge %s: to MQTT %s, topic %s with prefix %q\n", b.Name, b.MQTT.URL, b.MQTT.Topic, b.MQTT.Prefix)
-		}
+		fmt.Fprintf(w, "bridge %s: to %s\n", b.Name, destination(b))
 	}
 	if len(cfg.Bridges) == 0 {
 		fmt.Fprintln(w, "no bridges: set RABBITMQ_URL, REDIS_URL or MQTT_URL to see frames arrive there too")

@@ -40,11 +40,16 @@ func registrationConfig(c *config.Config) registration.Config {
 	return registration.Config{URL: r.URL, Token: r.Token, Retry: r.Retry, Timeout: r.Timeout, TLS: bridge.TLS(r.TLS), Announcement: said}
 }
 
-// beginning is what a template makes the same for all frames, up to the first field that is not.
-func beginning(template string, constants map[string]string) string {
+// fill is a template with the fields that are the same for all frames filled in.
+func fill(template string, constants map[string]string) string {
 	for name, value := range constants {
 		template = strings.ReplaceAll(template, "{"+name+"}", value)
 	}
-	text, _, _ := strings.Cut(template, "{")
+	return template
+}
+
+// beginning is what a template makes the same for all frames, up to the first field that is not.
+func beginning(template string, constants map[string]string) string {
+	text, _, _ := strings.Cut(fill(template, constants), "{")
 	return text
 }

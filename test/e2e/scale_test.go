@@ -196,6 +196,10 @@ func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 	if out := exits(t, 1, n, "bridge", "--config", elsewhere); !strings.Contains(out, "not the frames of site porto; check --server, or site in "+elsewhere) {
 		t.Errorf("the server of another site:\n%s", out)
 	}
+	n.Configure(harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
+		Bridges: lines(strings.Replace(apart, "in_node: false,", "in_node: false, rate: 5000,", 1))})
+	b.Hangup()
+	harness.WaitFor(t, 10*time.Second, "the changed configuration", func() bool { return strings.Contains(b.Output(), "bridges[cache].rate") })
 	pid := b.PID()
 	n.Kill()
 	harness.WaitFor(t, 10*time.Second, "the loss to be seen", func() bool { return b.Readyz().Status == 503 })
@@ -218,5 +222,44 @@ func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 		if slices.ContainsFunc(had, func(b arrival) bool { return b.id == a.id }) {
 			t.Errorf("frame %s came again after an orderly stop", a.id)
 		}
+	}
+}
+
+// TestBridgeProcess_NeedsFewRightsAndTellsNoPassword runs one as the user of the example, through an outage with a backlog.
+func TestBridgeProcess_NeedsFewRightsAndTellsNoPassword(t *testing.T) {
+	cache := harness.StartRedis(t, harness.RedisOptions{})
+	users := filepath.Join(t.TempDir(), "nats.conf")
+	example, err := os.ReadFile("../../deploy/nats-users.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("lisbon", "test", "$OPERATOR_PASSWORD", "all", "$BRIDGE_PASSWORD", "hunter2").Replace(string(example))
+	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apart := strings.Replace(cacheBridge(cache.URL()), "name: cache,", "name: cache, in_node: false, workers: standby, order: newest,", 1)
+	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: madeUp("cam-1"), Bridges: lines(apart), NATS: ", config: '" + users + "'"})
+	host := strings.TrimPrefix(n.NATSURL(), "nats://")
+	b := harness.StartBridge(t, program, n.Config, "apart", "--server", "nats://bridge:hunter2@"+host)
+	nc, err := nats.Connect("nats://operator:all@" + host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	harness.WaitFor(t, 30*time.Second, "frames", func() bool { return delivered(b) > 20 })
+	cache.Stop()
+	harness.WaitFor(t, 30*time.Second, "a backlog", func() bool { return pending(t, js, "cache") > 30 })
+	cache.Start()
+	harness.WaitFor(t, 30*time.Second, "the jump over the backlog", func() bool { return strings.Contains(b.Output(), "live frames come first") })
+	if out := exits(t, 0, n, "drill", "cache", "1s", "--server", "nats://operator:all@"+host); !strings.Contains(out, " 0 lost") {
+		t.Errorf("a drill:\n%s", out)
+	}
+	waitPassed(t, js, recovery, "cache")
+	if out := b.Output(); strings.Contains(out, "ermissions") || strings.Contains(out, "hunter2") {
+		t.Errorf("a right is missing, or the password is told:\n%s", out)
 	}
 }

@@ -1,6 +1,9 @@
 package harness
 
-import "testing"
+import (
+	"syscall"
+	"testing"
+)
 
 // Bridge is a running `edge-video bridge`.
 type Bridge struct {
@@ -18,4 +21,10 @@ func StartBridge(t testing.TB, path, config, name string, more ...string) *Bridg
 		func() error { return dialTCP(hostPort(b.httpPort)) })
 	b.Start()
 	return b
+}
+
+// Hangup sends it SIGHUP.
+func (b *Bridge) Hangup() {
+	b.tb.Helper()
+	b.signal(syscall.SIGHUP)
 }

@@ -33,6 +33,7 @@ type NodeOptions struct {
 	Dir     string // data_dir; "" is a folder of the test's own
 	Cameras string
 	Bridges string
+	NATS    string // further keys of nats, beginning with a comma
 	More    string // further top-level keys
 }
 
@@ -81,7 +82,7 @@ func (n *Node) write(t testing.TB, o NodeOptions) {
 		}
 		return name + ":\n" + text + "\n"
 	}
-	text := fmt.Sprintf("site: test\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'}\nhttp: {listen: '%s'}\n", n.Dir, hostPort(n.natsPort), hostPort(n.httpPort)) +
+	text := fmt.Sprintf("site: test\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", n.Dir, hostPort(n.natsPort), o.NATS, hostPort(n.httpPort)) +
 		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
 	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
