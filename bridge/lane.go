@@ -293,13 +293,7 @@ func (l *lane) aside(wait func() bool) bool {
 func (l *lane) done(m jetstream.Msg, f *schema.Frame, seq uint64, name string, cam cameraState, err error) {
 	s := l.session
 	defer s.inFlight.Add(-1)
-	rejected := errors.Is(err, ErrRejected)
-	switch {
-	case err == nil:
-		err = ack(m)
-	case rejected:
-		err = s.refuse(m, err)
-	}
+	rejected, err := s.settle(m, err)
 	if err != nil {
 		s.end(err)
 		return
@@ -307,6 +301,17 @@ func (l *lane) done(m jetstream.Msg, f *schema.Frame, seq uint64, name string, c
 	l.acked.Store(seq)
 	l.track.done(seq, name, cam)
 	s.answer(f, rejected)
+}
+
+// settle acknowledges a frame that the sink has confirmed, or keeps one that it refused.
+func (s *session) settle(m jetstream.Msg, err error) (rejected bool, _ error) {
+	switch rejected = errors.Is(err, ErrRejected); {
+	case err == nil:
+		err = ack(m)
+	case rejected:
+		err = s.refuse(m, err)
+	}
+	return rejected, err
 }
 
 // answer counts a frame that the sink has confirmed or refused.

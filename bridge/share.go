@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -108,13 +107,7 @@ func (l *lane) shareDone(m jetstream.Msg, f *schema.Frame, err error) {
 	s := l.session
 	defer s.inFlight.Add(-1)
 	l.held.remove(m)
-	rejected := errors.Is(err, ErrRejected)
-	switch {
-	case err == nil:
-		err = ack(m)
-	case rejected:
-		err = s.refuse(m, err)
-	}
+	rejected, err := s.settle(m, err)
 	if err != nil {
 		l.handBack(m)
 		s.end(err)
