@@ -112,8 +112,19 @@ func writeBridges(b *bytes.Buffer, cfg *config.Config) {
 		case br.Apart():
 			by = "the node and edge-video bridge"
 		}
-		fmt.Fprintf(b, "%s: to %s; by %s, workers: %s\n", br.Name, destination(br), by, br.Workers)
+		fmt.Fprintf(b, "%s: %sto %s; by %s, workers: %s\n", br.Name, brought(br), destination(br), by, br.Workers)
 	}
+}
+
+// brought is what a bridge delivers in place of pictures, for people.
+func brought(b config.Bridge) string {
+	switch b.Source {
+	case config.SourceStored:
+		return fmt.Sprintf("%s of what %s keeps, ", b.RabbitMQ.Body, b.Of)
+	case config.SourceEvents:
+		return "states of cameras, "
+	}
+	return ""
 }
 
 // destination is where a bridge's frames go, for people.

@@ -142,6 +142,8 @@ bridges:
   - {name: broker, rabbitmq: {url: 'amqp://guest:sesame@10.0.0.7'}}
   - {name: cache, workers: shared, redis: {url: 'redis://:sesame@10.0.0.8', key: '{prefix}{camera}:{unixnano}', prefix: 'p:'}}
   - {name: topics, in_node: false, mqtt: {url: 'mqtt://guest:sesame@10.0.0.9'}}
+  - {name: keys, source: stored, of: cache, rabbitmq: {url: 'amqp://guest:sesame@10.0.0.7', exchange: keys, body: key}}
+  - {name: states, source: events, rabbitmq: {url: 'amqp://guest:sesame@10.0.0.7', routing_key: states, body: status}}
 `)
 	r := execute(t, "check", "--config", path)
 	if r.code != 0 {
@@ -150,7 +152,9 @@ bridges:
 	for _, w := range []string{"site: local", "# camera dock-1", "goes to standard input", "-c:v copy", "# Horizon", "An outage of",
 		"\nbroker: to RabbitMQ amqp://guest:***@10.0.0.7, exchange cameras, routing key camera.{camera}; by the node, workers: one\n",
 		"\ncache: to Redis redis://***@10.0.0.8, key p:{camera}:{unixnano}, for 5m; by the node and edge-video bridge, workers: shared\n",
-		"\ntopics: to MQTT mqtt://guest:***@10.0.0.9, topic cameras/{camera}; by edge-video bridge alone, workers: one\n", "warning: ", "is valid"} {
+		"\ntopics: to MQTT mqtt://guest:***@10.0.0.9, topic cameras/{camera}; by edge-video bridge alone, workers: one\n",
+		"\nkeys: key of what cache keeps, to RabbitMQ amqp://guest:***@10.0.0.7, exchange keys, routing key camera.{camera}; by the node, workers: one\n",
+		"\nstates: states of cameras, to RabbitMQ amqp://guest:***@10.0.0.7, exchange cameras, routing key states; by the node, workers: one\n", "warning: ", "is valid"} {
 		if !strings.Contains(r.out, w) {
 			t.Errorf("the output does not contain %q:\n%s", w, r.out)
 		}
