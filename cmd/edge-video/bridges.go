@@ -154,7 +154,7 @@ func (b *bridges) list() []*running {
 func (b *bridges) degraded() (all []string) {
 	for _, r := range b.list() {
 		h := r.worker.Health()
-		if h.Err != nil || h.State != schema.BreakerClosed {
+		if h.Err != nil || h.State != schema.BreakerClosed && !h.Aside {
 			all = append(all, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
 		}
 	}

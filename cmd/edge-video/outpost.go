@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -23,8 +24,9 @@ import (
 const (
 	// meetPause is the wait before a server that does not answer is tried again.
 	meetPause = time.Second
-	// reconnectPause is that of a connection that was lost.
+	// reconnectPause is that of a connection that was lost; it grows with each try, up to reconnectMost.
 	reconnectPause = 250 * time.Millisecond
+	reconnectMost  = 2 * time.Second
 )
 
 // outpost is a process with bridges alone. Their stream is at a node's server, which may come and go.
@@ -66,12 +68,19 @@ func (o *outpost) connect(name string) (*nats.Conn, error) {
 }
 
 func (o *outpost) dial(name string, more ...nats.Option) (*nats.Conn, error) {
-	options := append(more, nats.Name("edge-video "+o.node+" "+name), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectPause),
-		nats.ReconnectJitter(reconnectPause/2, reconnectPause/2),
+	var last atomic.Value // text of the last error
+	options := append(more, nats.Name("edge-video "+o.node+" "+name), nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(func(tries int) time.Duration {
+			return min(time.Duration(tries+1)*reconnectPause, reconnectMost) + rand.N(reconnectPause)
+		}),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: the stream keeps the frames
 		nats.IgnoreAuthErrorAbort(),
-		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
-			o.log.Warn("connection to the node's server", "connection", name, "err", err)
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			level := slog.LevelWarn
+			if last.Swap(err.Error()) == err.Error() {
+				level = slog.LevelDebug
+			}
+			o.log.Log(context.Background(), level, "connection to the node's server", "connection", name, "err", err)
 		}))
 	return o.command.dial(o.server, options...)
 }

@@ -113,7 +113,7 @@ func TestBridgeProcesses_ShareADurableAndLoseNothingWhenKilled(t *testing.T) {
 	t.Logf("%d frames, %d of them again after three kills", len(frames), checkArrivals(t, "RabbitMQ", frames, unordered(frames, q.take(t))))
 }
 
-// TestBridgeProcesses_StandByAndKeepTheOrder kills the process whose turn it is, again and again, and then restarts the node.
+// TestBridgeProcesses_StandByAndKeepTheOrder kills the process whose turn it is, holds its successor still, and then restarts the node.
 func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	q := bindQueue(t, broker)
@@ -141,12 +141,15 @@ func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 	}
 	const takeover = 10 * time.Second
 	now := active(30 * time.Second)
-	for range 2 {
-		now.Kill()
-		killed := time.Now()
+	for _, fault := range []struct {
+		name       string
+		begin, end func(*harness.Bridge)
+	}{{"killed", (*harness.Bridge).Kill, (*harness.Bridge).Start}, {"held still", (*harness.Bridge).Pause, (*harness.Bridge).Resume}} {
+		fault.begin(now)
+		began := time.Now()
 		next := active(takeover, now)
-		t.Logf("another took over within %v", time.Since(killed).Round(100*time.Millisecond))
-		now.Start()
+		t.Logf("after one was %s another took over within %v", fault.name, time.Since(began).Round(100*time.Millisecond))
+		fault.end(now) // what it has still goes to the broker
 		now = next
 	}
 	n.Kill()
@@ -158,7 +161,7 @@ func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 	if len(frames) < count {
 		t.Fatalf("%d frames are stored of %d", len(frames), count)
 	}
-	t.Logf("%d frames, %d of them again after two kills and a restart of the node", len(frames), checkArrivals(t, "RabbitMQ", frames, q.take(t)))
+	t.Logf("%d frames, %d of them again after a kill, a halt and a restart of the node", len(frames), checkArrivals(t, "RabbitMQ", frames, q.take(t)))
 	if gaps := events(t, js, schema.ClassBridge, "broker", schema.KindGap); len(gaps) > 0 {
 		t.Errorf("frames are told to be missed: %+v", gaps)
 	}
