@@ -133,7 +133,7 @@ func TestWorkersShared_DivideTheFramesAndHandBackWhatTheyCannotDeliver(t *testin
 func TestWorkersShared_WhatASlowSinkHasStaysItsOwn(t *testing.T) {
 	t.Parallel()
 	s := startStream(t)
-	s.publish(1, 10)
+	s.publish(1, 22)
 	c := with(bridge.WorkersShared)
 	c.Timeout = 1500 * time.Millisecond
 	var allowed atomic.Uint64
@@ -149,14 +149,14 @@ func TestWorkersShared_WhatASlowSinkHasStaysItsOwn(t *testing.T) {
 	s.run(c, &fakeSink{judge: func(f *schema.Frame) verdict { t.Errorf("frame %d went to another worker", f.Seq); return confirm }}).stop()
 	began := time.Now()
 	harness.WaitFor(t, 30*time.Second, "the sink to take all", func() bool {
-		if n := 1 + uint64(time.Since(began)/(700*time.Millisecond)); n > allowed.Load() {
+		if n := 1 + uint64(time.Since(began)/(300*time.Millisecond)); n > allowed.Load() {
 			allowed.Store(n)
 			sink.settle()
 		}
-		return b.Health().Delivered == 10
+		return b.Health().Delivered == 22
 	})
-	if i := s.consumer("broker"); i.Delivered.Consumer != 10 || time.Since(began) < 6*time.Second {
-		t.Errorf("%d deliveries of 10 frames in %v", i.Delivered.Consumer, time.Since(began))
+	if i := s.consumer("broker"); i.Delivered.Consumer != 22 || time.Since(began) < 6*time.Second {
+		t.Errorf("%d deliveries of 22 frames in %v", i.Delivered.Consumer, time.Since(began))
 	}
 }
 

@@ -167,11 +167,13 @@ func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 	}
 }
 
-// TestBridgeProcess_OutlivesItsNodeAndEndsInOrder starts one before its node, and takes the node away.
+// TestBridgeProcess_OutlivesItsNodeAndEndsInOrder starts one before its node, which hands the bridge over to it, and takes the node away.
 func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 	cache := harness.StartRedis(t, harness.RedisOptions{})
-	apart := strings.Replace(cacheBridge(cache.URL()), "name: cache,", "name: cache, in_node: false,", 1)
-	n := harness.NewNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")), Bridges: lines(apart)})
+	options := harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2"))}
+	with := func(keys string) string { return lines(strings.Replace(cacheBridge(cache.URL()), "name: cache,", "name: cache, "+keys, 1)) }
+	options.Bridges = with("workers: standby,")
+	n := harness.NewNode(t, options)
 	b := harness.StartBridge(t, program, n.Config, "apart", "--only", "cache")
 	harness.WaitFor(t, 10*time.Second, "the process to say what it waits for", func() bool {
 		r := b.Readyz()
@@ -183,24 +185,30 @@ func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 	if r := b.Readyz(); r.Status != 200 || len(r.Degraded) > 0 {
 		t.Errorf("readiness is %+v", r)
 	}
+	options.Bridges = with("workers: standby, in_node: false,")
+	n.Configure(options)
+	n.Hangup()
+	harness.WaitFor(t, 20*time.Second, "the process to deliver in the node's place", func() bool {
+		return delivered(b) > 20 && caughtUp(t, js, "cache") && n.Metric("edge_video_bridge_delivered_total") == 0 // the node has the bridge no more
+	})
 	if out := exits(t, 0, n, "drill", "cache", "2s"); !strings.Contains(out, " 0 lost") {
 		t.Errorf("a drill of a bridge in a process of its own:\n%s", out)
 	}
 	if out := exits(t, 0, n, "replay", "--bridge", "cache", "--from", "-1h", "--camera", "cam-1", "--rate", "0"); !strings.Contains(out, "confirmed again") {
 		t.Errorf("a replay:\n%s", out)
 	}
-	if r := n.Readyz(); r.Status != 200 || len(r.Degraded) > 0 || n.Metric("edge_video_bridge_delivered_total") > 0 {
-		t.Errorf("the node runs the bridge, or misses it: %+v", r)
+	if r := n.Readyz(); r.Status != 200 || len(r.Degraded) > 0 {
+		t.Errorf("the node misses the bridge: %+v", r)
 	}
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere.yaml")
-	if err := os.WriteFile(elsewhere, []byte("site: porto\nbridges:\n"+lines(apart)), 0o600); err != nil {
+	if err := os.WriteFile(elsewhere, []byte("site: porto\nbridges:\n"+options.Bridges), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out := exits(t, 1, n, "bridge", "--config", elsewhere); !strings.Contains(out, "not the frames of site porto; check --server, or site in "+elsewhere) {
 		t.Errorf("the server of another site:\n%s", out)
 	}
-	n.Configure(harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
-		Bridges: lines(strings.Replace(apart, "in_node: false,", "in_node: false, rate: 5000,", 1))})
+	options.Bridges = with("workers: standby, in_node: false, rate: 5000,")
+	n.Configure(options)
 	b.Hangup()
 	harness.WaitFor(t, 10*time.Second, "the changed configuration", func() bool { return strings.Contains(b.Output(), "bridges[cache].rate") })
 	pid := b.PID()
