@@ -41,12 +41,14 @@ type Server struct {
 	config ServerConfig
 	log    *slog.Logger
 	ready  chan struct{} // closed once the streams exist
-	user   nkeys.KeyPair // the node's own user, for servers that ask for credentials
+	user   nkeys.KeyPair // the node's own user
 
-	mu   sync.Mutex
-	srv  *server.Server // nil while down
-	auth bool           // it asks for credentials
-	err  error          // why it is not healthy
+	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
+
+	mu    sync.Mutex
+	srv   *server.Server // nil while down
+	err   error          // why it is not healthy
+	sites []Site         // that have credentials; replaced as a whole
 }
 
 // NewServer makes a server; Run starts it.
@@ -97,14 +99,9 @@ func (s *Server) clientError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	s.log.Warn("in-process connection", "connection", nc.Opts.Name, "err", err)
 }
 
-// credentials signs the server's challenge as the node's own user, where it asks for one.
+// credentials signs the server's challenge as the node's own user.
 func (s *Server) credentials() nats.Option {
 	return func(o *nats.Options) error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.auth {
-			return nil
-		}
 		var err error
 		o.Nkey, err = s.user.PublicKey()
 		o.SignatureCB = s.user.Sign
@@ -141,6 +138,7 @@ func (s *Server) Run(ctx context.Context) error {
 			if fault := s.fault(); fault != nil {
 				s.heal(ctx, fault)
 			}
+			s.refreshSites()
 		}
 	}
 }
@@ -168,7 +166,10 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the in-process user: %w", err)
 	}
-	opts, auth, err := s.config.options(user, func(err error) { s.log.Warn("nats.config", "err", err) })
+	if err := s.readSites(); err != nil {
+		return err
+	}
+	opts, err := s.config.options(user, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
 	if err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (s *Server) start(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	s.mu.Lock()
-	s.srv, s.auth = srv, auth
+	s.srv = srv
 	s.mu.Unlock()
 	if err := s.setup(ctx, srv); err != nil {
 		s.stop()

@@ -190,7 +190,7 @@ func TestServer_StreamsFollowTheConfiguration(t *testing.T) {
 // TestServer_CleanStopWritesTheIndex holds what makes the next start quick: JetStream need not read every frame again.
 func TestServer_CleanStopWritesTheIndex(t *testing.T) {
 	c := serverConfig(t)
-	index := filepath.Join(c.DataDir, "jetstream", "$G", "streams", schema.StreamFrames, "msgs", "index.db")
+	index := filepath.Join(c.DataDir, "jetstream", "FRAMES", "streams", schema.StreamFrames, "msgs", "index.db")
 	s, stop := startServer(t, c)
 	if _, err := jetStream(t, s).Publish(t.Context(), "frames.test.cam", make([]byte, 100_000)); err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -22,14 +21,16 @@ type ServerConfig struct {
 	Leaf    LeafConfig    // leaf node links
 	Cluster ClusterConfig // routes to other nodes of the site
 	Stream  StreamConfig  // limits of FRAMES
+	Hub     bool          // sites may be given credentials to connect as leaf nodes
 
 	MaxFrame int // bytes of the largest picture; the payload limit leaves room for headers beside it
 }
 
 // LeafConfig is how leaf nodes reach this server, and the hubs it is a leaf of.
 type LeafConfig struct {
-	Listen  string
-	Remotes []LeafRemote
+	Listen   string
+	Insecure bool // leaf nodes from other machines may come without credentials
+	Remotes  []LeafRemote
 }
 
 // LeafRemote is one hub.
@@ -54,9 +55,8 @@ func MaxPayload(maxFrame int) int32 { return int32(maxFrame + headerRoom) }
 var errOperatorMode = errors.New("nats.config uses operator mode (JWT); define accounts and users in the file instead")
 
 // options builds the server's options: ours, then the operator's file over them, then what the node cannot do without. user is the
-// public key of the node's own in-process user; auth says that the file asks for credentials, so that this user was added. What the
-// server merely warns of in the file goes to warn.
-func (c *ServerConfig) options(user string, warn func(error)) (o *server.Options, auth bool, err error) {
+// public key of the node's own in-process user, sites those that have credentials. What the server merely warns of in the file goes to warn.
+func (c *ServerConfig) options(user string, sites []Site, warn func(error)) (o *server.Options, err error) {
 	o = &server.Options{
 		ServerName:             c.Site + "-" + c.Node,
 		JetStreamDomain:        c.Site,
@@ -69,13 +69,13 @@ func (c *ServerConfig) options(user string, warn func(error)) (o *server.Options
 		DisableJetStreamBanner: true,
 	}
 	if err := c.listeners(o); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if c.File != "" {
 		if err := o.ProcessConfigFile(c.File); err != nil {
 			err = fmt.Errorf("reading nats.config %s: %w", c.File, err)
 			if !onlyWarnings(err) {
-				return nil, false, err
+				return nil, err
 			}
 			warn(err)
 		}
@@ -88,6 +88,9 @@ func (c *ServerConfig) options(user string, warn func(error)) (o *server.Options
 	}
 	if o.JetStreamMaxStore <= 0 {
 		o.JetStreamMaxStore = c.Stream.storeLimit()
+		if disk, err := DiskOf(c.DataDir); c.Hub && err == nil {
+			o.JetStreamMaxStore = max(o.JetStreamMaxStore, disk.Total-disk.Floor) // how many sites will come is not known
+		}
 	}
 	if o.JetStreamMaxMemory <= 0 {
 		o.JetStreamMaxMemory = 64 << 20
@@ -95,11 +98,10 @@ func (c *ServerConfig) options(user string, warn func(error)) (o *server.Options
 	o.DontListen = o.Host == "" && o.Port == 0
 	c.Stream.Sync.apply(o)
 	if int(o.MaxPayload) < c.MaxFrame+headerRoom {
-		return nil, false, fmt.Errorf("nats.config sets max_payload %d, below capture.max_frame %d and %d for headers; raise max_payload or lower max_frame",
+		return nil, fmt.Errorf("nats.config sets max_payload %d, below capture.max_frame %d and %d for headers; raise max_payload or lower max_frame",
 			o.MaxPayload, c.MaxFrame, headerRoom)
 	}
-	auth, err = addInProcessUser(o, user)
-	return o, auth, err
+	return o, c.accounts(o, user, sites)
 }
 
 // onlyWarnings tells the two kinds apart that the server returns as one error.
@@ -118,13 +120,25 @@ func (c *ServerConfig) listeners(o *server.Options) error {
 			return err
 		}
 	}
+	if len(c.Leaf.Remotes) > 0 {
+		// With the domain in its subject, a hub can take each site's flow control to where it belongs.
+		o.FeatureFlags = map[string]bool{server.FeatureFlagJsAckFormatV2: true}
+	}
 	for _, r := range c.Leaf.Remotes {
 		u, err := url.Parse(r.URL)
 		if err != nil {
 			return errors.New("nats.leaf.remotes: a url cannot be read")
 		}
-		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, Credentials: r.Credentials,
-			DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second, DenyExports: []string{"frames.>"}}
+		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second,
+			DenyExports: []string{"frames.>"}}
+		if r.Credentials != "" {
+			if remote.Nkey, err = remoteKey(r.Credentials); err != nil {
+				return err
+			}
+			if remote.Nkey == "" {
+				remote.Credentials = r.Credentials
+			}
+		}
 		remote.Compression.Mode = server.CompressionOff // pictures do not shrink
 		o.LeafNode.Remotes = append(o.LeafNode.Remotes, remote)
 	}
@@ -161,51 +175,4 @@ func hostPort(key, address string) (string, int, error) {
 		n = server.RANDOM_PORT
 	}
 	return host, n, nil
-}
-
-// addInProcessUser adds, where the operator's file asks clients for credentials, the node's own user, which may connect only inside
-// the process, to the account that holds the streams.
-func addInProcessUser(o *server.Options, user string) (bool, error) {
-	if len(o.TrustedOperators) > 0 || len(o.TrustedKeys) > 0 {
-		return false, errOperatorMode
-	}
-	if o.Authorization != "" {
-		return false, errors.New("nats.config gives an authorization token; name users instead, so that the node can have one of its own")
-	}
-	account, err := streamAccount(o)
-	if err != nil {
-		return false, err
-	}
-	if account == nil && len(o.Users) == 0 && len(o.Nkeys) == 0 && o.Username == "" {
-		return false, nil
-	}
-	if o.Username != "" {
-		// A list of users replaces the single one that the file may give.
-		o.Users = append(o.Users, &server.User{Username: o.Username, Password: o.Password})
-	}
-	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: user, Account: account,
-		AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}}})
-	return true, nil
-}
-
-// streamAccount is the account that holds the streams: the one called FRAMES, else the only one there is beside the system account.
-// Without accounts it is nil, the server's global account.
-func streamAccount(o *server.Options) (*server.Account, error) {
-	var found []*server.Account
-	for _, a := range o.Accounts {
-		switch a.GetName() {
-		case "FRAMES":
-			return a, nil
-		case o.SystemAccount, server.DEFAULT_SYSTEM_ACCOUNT:
-		default:
-			found = append(found, a)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, nil
-	case 1:
-		return found[0], nil
-	}
-	return nil, errors.New("nats.config defines several accounts; call the one that holds the streams FRAMES, and enable jetstream in it")
 }

@@ -19,6 +19,9 @@ const (
 	BucketBridges = "bridges" // values are [BridgeStatus]
 )
 
+// NodeService is the name of the service that every node offers; its metadata has site and node.
+const NodeService = "edge-video"
+
 // FrameSubject is the subject of a camera's frames.
 func FrameSubject(site, camera string) string { return "frames." + site + "." + camera }
 
@@ -72,3 +75,12 @@ func HoldSubject(site, bridge string) string { return "bridge.hold." + site + ".
 
 // RedeliverSubject is where whoever runs a bridge is asked to bring frames to its sink again; requests and answers are JSON.
 func RedeliverSubject(site, bridge string) string { return "bridge.redeliver." + site + "." + bridge }
+
+// MirrorStream is the name that a site's stream has at its hub.
+func MirrorStream(stream, site string) string { return stream + "_" + site }
+
+// MirrorSubjects is where a hub has a site's messages delivered: the one subject under which they come to the hub's streams.
+func MirrorSubjects(site string) string { return "mirror." + site + ".>" }
+
+// DomainAPI is the prefix of the JetStream API of a site, as others reach it over a leaf node link.
+func DomainAPI(site string) string { return "$JS." + site + ".API" }

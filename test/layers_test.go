@@ -20,6 +20,7 @@ var layers = map[string]int{
 	"node/camera":                 2,
 	"bridge":                      2,
 	"node":                        3,
+	"node/hub":                    3,
 	"bridge/mqtt":                 3,
 	"bridge/rabbitmq":             3,
 	"bridge/redis":                3,

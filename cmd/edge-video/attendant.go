@@ -13,8 +13,6 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// serviceName is what `nats service ls` shows.
-const serviceName = "edge-video"
 
 // attendant answers requests about the bridges that a process has.
 type attendant struct {
@@ -32,10 +30,10 @@ type endpoint struct {
 
 // offer begins to answer requests about bridges, and at more endpoints. The caller stops the service.
 func (a *attendant) offer(nc *nats.Conn, description, site string, more ...endpoint) (micro.Service, error) {
-	service, err := micro.AddService(nc, micro.Config{Name: serviceName, Version: "1.0.0", Description: description,
+	service, err := micro.AddService(nc, micro.Config{Name: schema.NodeService, Version: "1.0.0", Description: description,
 		Metadata: map[string]string{"site": site, "node": a.node, "version": programVersion()}, QueueGroupDisabled: true})
 	if err != nil {
-		return nil, fmt.Errorf("offering the service %s: %w", serviceName, err)
+		return nil, fmt.Errorf("offering the service %s: %w", schema.NodeService, err)
 	}
 	for _, e := range append(more, endpoint{"redeliver", schema.RedeliverSubject(site, "*"), a.redeliver}, endpoint{"hold", schema.HoldSubject(site, "*"), a.hold}) {
 		if err := service.AddEndpoint(e.name, e.handler, micro.WithEndpointSubject(e.subject)); err != nil {

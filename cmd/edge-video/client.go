@@ -108,7 +108,7 @@ func reachable(listen string) string {
 
 // siteOf asks whichever node answers first.
 func siteOf(ctx context.Context, nc *nats.Conn) (string, error) {
-	subject, err := micro.ControlSubject(micro.InfoVerb, serviceName, "")
+	subject, err := micro.ControlSubject(micro.InfoVerb, schema.NodeService, "")
 	if err != nil {
 		return "", fmt.Errorf("naming the node's service: %w", err)
 	}

@@ -1,0 +1,180 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/schema/journal"
+)
+
+const (
+	// period is how often sites are looked for and looked at.
+	period = 2 * time.Second
+	// apiTimeout bounds one request to the hub's JetStream.
+	apiTimeout = 5 * time.Second
+	// metadataKey marks streams that edge-video made.
+	metadataKey = "edge-video"
+)
+
+// Config is what a [Hub] needs to know.
+type Config struct {
+	Site, Node string
+	MaxAge     time.Duration // of what is kept of each site
+	MaxBytes   int64         // of each site's frames
+	Replicas   int
+}
+
+// Hub mirrors the streams of its sites and watches the mirrors.
+type Hub struct {
+	config   Config
+	connect  func(name string) (*nats.Conn, error)
+	admitted func() []string
+	log      *slog.Logger
+	metrics  *metrics
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	journal  *journal.Journal
+
+	mu    sync.Mutex
+	sites map[string]*site
+}
+
+// New makes a hub. connect makes the connection to NATS that the hub uses, and closes, alone; admitted are the sites that have
+// credentials now.
+func New(config Config, connect func(name string) (*nats.Conn, error), admitted func() []string, log *slog.Logger, reg prometheus.Registerer) *Hub {
+	return &Hub{config: config, connect: connect, admitted: admitted, log: log, metrics: newMetrics(reg), sites: map[string]*site{}}
+}
+
+// Run mirrors until ctx ends. Its error is that of a connection that cannot be made.
+func (h *Hub) Run(ctx context.Context) error {
+	var err error
+	if h.nc, err = h.connect("hub"); err != nil {
+		return fmt.Errorf("hub: %w", err)
+	}
+	defer h.nc.Close()
+	if h.js, err = jetstream.New(h.nc); err != nil {
+		return fmt.Errorf("hub: reaching JetStream: %w", err)
+	}
+	h.journal = journal.New(h.js, h.config.Site, h.config.Node, h.log)
+	var g errgroup.Group
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return h.journal.Run(background) })
+	h.watch(ctx)
+	stop()
+	return g.Wait()
+}
+
+func (h *Hub) watch(ctx context.Context) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		for _, name := range h.find(ctx) {
+			h.mu.Lock()
+			if h.sites[name] == nil {
+				h.sites[name] = &site{hub: h, name: name, log: h.log.With("site", name), status: Status{Site: name, Since: time.Now()}}
+			}
+			h.mu.Unlock()
+		}
+		for _, s := range h.known() {
+			s.look(ctx)
+		}
+		if err := h.gatherStates(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("bringing the sites' camera states together", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// known are the hub's sites by name.
+func (h *Hub) known() []*site {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := slices.Collect(maps.Values(h.sites))
+	slices.SortFunc(all, func(a, b *site) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// find names the sites that have credentials, announce themselves, or are mirrored.
+func (h *Hub) find(ctx context.Context) []string {
+	names := h.admitted()
+	announced, err := h.announced(ctx)
+	if err != nil && ctx.Err() == nil {
+		h.log.Debug("looking for sites", "err", err)
+	}
+	names = append(names, announced...)
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	streams := h.js.StreamNames(ctx)
+	for stream := range streams.Name() {
+		if name, ok := strings.CutPrefix(stream, schema.MirrorStream(schema.StreamFrames, "")); ok {
+			names = append(names, name)
+		}
+	}
+	if err := streams.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
+		h.log.Debug("looking for mirrors", "err", err)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == h.config.Site || !schema.ValidSite(name) })
+}
+
+// gatherStates has the hub's bucket of camera states take in those of every site.
+func (h *Hub) gatherStates(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	bucket := "KV_" + schema.BucketCameras
+	stream, err := h.js.Stream(ctx, bucket)
+	if err != nil {
+		return fmt.Errorf("looking for bucket %s: %w", schema.BucketCameras, err)
+	}
+	config := stream.CachedInfo().Config
+	added := false
+	for _, s := range h.known() {
+		origin := external(bucket, s.name)
+		if slices.ContainsFunc(config.Sources, func(old *jetstream.StreamSource) bool {
+			return old.External != nil && old.External.APIPrefix == origin.External.APIPrefix
+		}) {
+			continue
+		}
+		origin.FilterSubject = "$KV." + schema.BucketCameras + "." + s.name + ".>"
+		config.Sources = append(config.Sources, origin)
+		added = true
+	}
+	if !added {
+		return nil
+	}
+	if _, err := h.js.UpdateStream(ctx, config); err != nil {
+		return fmt.Errorf("adding sites to bucket %s: %w", schema.BucketCameras, err)
+	}
+	return nil
+}
+
+// external is a stream of a site as the hub reaches it.
+func external(stream, site string) *jetstream.StreamSource {
+	return &jetstream.StreamSource{Name: stream, External: &jetstream.ExternalStream{APIPrefix: schema.DomainAPI(site),
+		DeliverPrefix: strings.TrimSuffix(schema.MirrorSubjects(site), ".>")}}
+}
+
+// Sites reports on the hub's sites, by name.
+func (h *Hub) Sites() []Status {
+	var all []Status
+	for _, s := range h.known() {
+		all = append(all, s.report())
+	}
+	return all
+}

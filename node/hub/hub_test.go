@@ -1,0 +1,221 @@
+package hub_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+
+	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/hub"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// party is a server of the test with a client inside.
+type party struct {
+	t      *testing.T
+	config node.ServerConfig
+	server *node.Server
+	nc     *nats.Conn
+	js     jetstream.JetStream
+}
+
+func logger(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+func serverConfig(t *testing.T, site string) node.ServerConfig {
+	t.Helper()
+	return node.ServerConfig{Site: site, Node: "n1", DataDir: filepath.Join(t.TempDir(), site), MaxFrame: 1 << 20,
+		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 128 << 20, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}
+}
+
+// start runs a server until the test ends.
+func start(t *testing.T, c node.ServerConfig) *party {
+	t.Helper()
+	s, err := node.NewServer(c, logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("running the server of %s: %v", c.Site, err)
+		}
+	})
+	select {
+	case <-s.Ready():
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("starting the server of %s: %v", c.Site, err)
+	case <-t.Context().Done():
+		t.Fatal("the test ended before the server was ready")
+	}
+	p := &party{t: t, config: c, server: s}
+	if p.nc, err = s.Connect("test"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.nc.Close)
+	if p.js, err = jetstream.New(p.nc); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// startHub runs a hub that listens for leaf nodes, and returns where.
+func startHub(t *testing.T, change func(*hub.Config)) (*party, *hub.Hub, string) {
+	t.Helper()
+	c := serverConfig(t, "hub")
+	port := harness.FreePort(t)
+	c.Hub, c.Leaf.Listen = true, fmt.Sprintf("127.0.0.1:%d", port)
+	p := start(t, c)
+	config := hub.Config{Site: c.Site, Node: c.Node, MaxAge: time.Hour, MaxBytes: 256 << 20, Replicas: 1}
+	if change != nil {
+		change(&config)
+	}
+	h := hub.New(config, p.server.Connect, p.server.Sites, logger(t), prometheus.NewRegistry())
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- h.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("running the hub: %v", err)
+		}
+	})
+	return p, h, c.Leaf.Listen
+}
+
+// startSite runs a site that is a leaf node of a hub.
+func startSite(t *testing.T, name, hub string, credentials []byte, change func(*node.ServerConfig)) *party {
+	t.Helper()
+	c := serverConfig(t, name)
+	remote := node.LeafRemote{URL: "nats-leaf://" + hub}
+	if credentials != nil {
+		remote.Credentials = filepath.Join(t.TempDir(), name+".creds")
+		if err := os.WriteFile(remote.Credentials, credentials, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Leaf.Remotes = []node.LeafRemote{remote}
+	if change != nil {
+		change(&c)
+	}
+	return start(t, c)
+}
+
+// publish stores n frames of the given size at a site.
+func (p *party) publish(n, size int) {
+	p.t.Helper()
+	body := make([]byte, size)
+	for i := range n {
+		if _, err := p.js.PublishAsync(schema.FrameSubject(p.config.Site, fmt.Sprintf("cam-%d", i%4)), body); err != nil {
+			p.t.Fatal(err)
+		}
+		if i%256 == 255 {
+			<-p.js.PublishAsyncComplete()
+		}
+	}
+	<-p.js.PublishAsyncComplete()
+}
+
+// state is where a stream stands; it is empty where there is none.
+func (p *party) state(stream string) jetstream.StreamState {
+	p.t.Helper()
+	s, err := p.js.Stream(p.t.Context(), stream)
+	if err != nil {
+		return jetstream.StreamState{}
+	}
+	return s.CachedInfo().State
+}
+
+// mirrored waits until a hub holds everything that the site does.
+func mirrored(t *testing.T, hub, site *party) {
+	t.Helper()
+	harness.WaitFor(t, 30*time.Second, "the mirror of "+site.config.Site, func() bool {
+		want, got := site.state(schema.StreamFrames), hub.state(schema.MirrorStream(schema.StreamFrames, site.config.Site))
+		return want.Msgs > 0 && got.Msgs == want.Msgs && got.FirstSeq == want.FirstSeq && got.LastSeq == want.LastSeq
+	})
+}
+
+func TestHub_MirrorsEachSiteThatHasCredentialsAndThoseSeeNoOther(t *testing.T) {
+	h, view, address := startHub(t, nil)
+	var sites []*party
+	for _, name := range []string{"lisbon", "porto"} {
+		credentials, err := node.AddSite(h.config.DataDir, name, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sites = append(sites, startSite(t, name, address, credentials, nil))
+	}
+	seen := make(chan string, 16)
+	for _, s := range sites {
+		// 60 MiB: more than the flow control window, so that a mirror goes on only while it is answered
+		s.publish(960, 64<<10)
+		if _, err := s.js.Publish(t.Context(), "$KV."+schema.BucketCameras+"."+s.config.Site+".cam-1", []byte(`{"state":"up"}`)); err != nil {
+			t.Fatal(err)
+		}
+		for _, subject := range []string{"frames.>", "mirror.>", "$KV.>"} {
+			if _, err := s.nc.Subscribe(subject, func(m *nats.Msg) {
+				if !strings.Contains(m.Subject, "."+s.config.Site+".") {
+					select {
+					case seen <- s.config.Site + " saw " + m.Subject:
+					default:
+					}
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, s := range sites {
+		mirrored(t, h, s)
+		kv, err := h.js.KeyValue(t.Context(), schema.BucketCameras)
+		if err != nil {
+			t.Fatal(err)
+		}
+		harness.WaitFor(t, 10*time.Second, "the camera's state at the hub", func() bool {
+			_, err := kv.Get(t.Context(), s.config.Site+".cam-1")
+			return err == nil
+		})
+	}
+	harness.WaitFor(t, 10*time.Second, "both sites to be connected", func() bool {
+		return slices.EqualFunc(view.Sites(), []string{"lisbon", "porto"}, func(s hub.Status, name string) bool {
+			return s.Site == name && s.Connected && s.Lag == 0 && s.Error == ""
+		})
+	})
+
+	for name, ask := range map[string]string{"the hub's streams": schema.DomainAPI("hub") + ".STREAM.NAMES", "the other's streams": schema.DomainAPI("porto") + ".STREAM.NAMES",
+		"the other's frames": schema.DomainAPI("porto") + ".STREAM.MSG.GET.FRAMES", "the mirrors": schema.DomainAPI("hub") + ".DIRECT.GET.FRAMES_porto"} {
+		if m, err := sites[0].nc.Request(ask, []byte(`{"seq":1}`), time.Second); err == nil {
+			t.Errorf("%s can be read by a site: %s", name, m.Data)
+		}
+	}
+	forged := "mirror.porto.forged"
+	if err := sites[0].nc.Publish(forged, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	sites[1].publish(4, 1000)
+	mirrored(t, h, sites[1])
+	for len(seen) > 0 {
+		if s := <-seen; s != "lisbon saw "+forged {
+			t.Error(s)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+const (
+	// silence is how long a mirror hears nothing before its link counts as down; it hears a heartbeat each second.
+	silence = 5 * time.Second
+	// eventBytes bounds what is kept of a site's events.
+	eventBytes = 64 << 20
+	// noRoom and noReservation are JetStream's words for streams that do not fit its store.
+	noRoom, noReservation jetstream.ErrorCode = 10047, 10023
+)
+
+// Status is where the mirror of a site stands.
+type Status struct {
+	Site      string        `json:"site"`
+	Connected bool          `json:"connected"`
+	Since     time.Time     `json:"since"`           // it is connected, or not
+	Lag       uint64        `json:"lag"`             // frames that the site holds and the mirror lacks, as far as is known
+	Behind    time.Duration `json:"behind"`          // age of the newest frame of the mirror while it lacks some, or the link is down
+	Error     string        `json:"error,omitempty"` // why there is no mirror
+	Full      bool          `json:"full,omitempty"`  // Error is that it does not fit the disk
+}
+
+// site is one site of a hub. It is looked at by the hub's goroutine alone; others see its status.
+type site struct {
+	hub  *Hub
+	name string
+	log  *slog.Logger
+
+	made     bool      // the mirrors exist, with the limits asked for
+	asked    bool      // what was reported before is known
+	reported uint64    // stream sequence up to which gaps have been reported
+	deleted  int       // gaps in the mirror, in frames, when it was last looked at
+	behind   time.Time // since when the mirror catches up, zero while it does not
+
+	mu     sync.Mutex
+	status Status
+}
+
+func (s *site) report() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// look makes the mirrors where they are missing, and sees how they do.
+func (s *site) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if !s.made {
+		err := s.mirror(ctx)
+		s.refused(err)
+		if s.made = err == nil; !s.made {
+			return
+		}
+	}
+	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
+	if err != nil {
+		s.made = !errors.Is(err, jetstream.ErrStreamNotFound) // someone may have removed it
+		s.log.Debug("looking at the mirror", "err", err)
+		return
+	}
+	info := stream.CachedInfo()
+	if info.Mirror != nil {
+		s.see(info)
+	}
+	if err := s.tellGaps(ctx, stream, info); err != nil {
+		s.log.Debug("looking for gaps in the mirror", "err", err)
+	}
+}
+
+// mirror makes the site's mirrors, or brings their limits up to date.
+func (s *site) mirror(ctx context.Context) error {
+	c := s.hub.config
+	for stream, bytes := range map[string]int64{schema.StreamFrames: c.MaxBytes, schema.StreamEvents: eventBytes} {
+		name := schema.MirrorStream(stream, s.name)
+		if _, err := s.hub.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Description: stream + " of site " + s.name,
+			Mirror: external(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1"}}); err != nil {
+			return fmt.Errorf("setting up %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// refused notes why there is no mirror, and tells it where that is news.
+func (s *site) refused(err error) {
+	text, full := "", false
+	if err != nil {
+		text = err.Error()
+		api := new(jetstream.APIError)
+		if full = errors.As(err, &api) && (api.ErrorCode == noRoom || api.ErrorCode == noReservation); full {
+			text = fmt.Sprintf("the disk has no room for site %s: %v; lower hub.max_bytes, remove the mirrors of sites that are gone, or give the hub a larger disk",
+				s.name, err)
+		}
+	}
+	s.mu.Lock()
+	news := s.status.Error != text
+	s.status.Error, s.status.Full = text, full
+	s.mu.Unlock()
+	if !news {
+		return
+	}
+	e := schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindControl, Reason: "mirror", State: "made"}
+	if text != "" {
+		e.State, e.Message = "refused", text
+		s.log.Error("the site is not mirrored", "err", text)
+	} else {
+		s.log.Info("the site is mirrored")
+	}
+	s.hub.journal.Event(e)
+}
+
+// see takes over what the mirror knows of its link.
+func (s *site) see(info *jetstream.StreamInfo) {
+	now := time.Now()
+	m := info.Mirror
+	connected := m.Active >= 0 && m.Active < silence
+	s.mu.Lock()
+	news := s.status.Connected != connected
+	if news {
+		s.status.Connected, s.status.Since = connected, now
+	}
+	s.status.Lag, s.status.Behind = m.Lag, 0
+	if (!connected || m.Lag > 0) && info.State.Msgs > 0 {
+		s.status.Behind = now.Sub(info.State.LastTime)
+	}
+	st := s.status
+	s.mu.Unlock()
+	s.hub.metrics.set(st)
+	switch {
+	case !connected:
+		s.behind = time.Time{}
+	case m.Lag > 0 && s.behind.IsZero():
+		s.behind = now
+	case m.Lag == 0 && !s.behind.IsZero():
+		s.hub.metrics.catchUp.WithLabelValues(s.name).Set(now.Sub(s.behind).Seconds())
+		s.behind = time.Time{}
+	}
+	if !news {
+		return
+	}
+	e := schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindState, State: "down", Reason: "silent"}
+	if connected {
+		e.State, e.Reason = "up", ""
+		s.log.Info("site connected", "lag", m.Lag)
+	} else {
+		if m.Error != nil {
+			e.Message = m.Error.Description
+		}
+		s.log.Warn("site not connected", "last_frame", info.State.LastTime, "err", e.Message)
+	}
+	s.hub.journal.Event(e)
+}
+
+// tellGaps reports frames that the site had discarded before the mirror could take them: they are missing between those it has. What has
+// been reported before stands in the last event about it.
+func (s *site) tellGaps(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) error {
+	if !s.asked {
+		last, err := s.lastReported(ctx)
+		if err != nil {
+			return err
+		}
+		s.asked, s.reported = true, last
+	}
+	if info.State.NumDeleted == s.deleted {
+		return nil
+	}
+	info, err := stream.Info(ctx, jetstream.WithDeletedDetails(true))
+	if err != nil {
+		return fmt.Errorf("asking what is missing: %w", err)
+	}
+	for _, g := range runs(info.State.Deleted, s.reported) {
+		s.reported = g.last
+		n := g.last - g.first + 1
+		s.log.Warn("frames left the site before they could be mirrored", "count", n, "first_seq", g.first, "last_seq", g.last)
+		s.hub.metrics.missed.WithLabelValues(s.name).Add(float64(n))
+		s.hub.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last,
+			Count: n, Message: "stream sequences of FRAMES at the site"})
+	}
+	s.deleted = info.State.NumDeleted
+	return nil
+}
+
+// lastReported is the last stream sequence of the newest gap event about the site.
+func (s *site) lastReported(ctx context.Context) (uint64, error) {
+	events, err := s.hub.js.Stream(ctx, schema.StreamEvents)
+	if err != nil {
+		return 0, fmt.Errorf("looking for stream %s: %w", schema.StreamEvents, err)
+	}
+	m, err := events.GetLastMsgForSubject(ctx, schema.EventSubject(s.hub.config.Site, schema.ClassLink, s.name, schema.KindGap))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the last gap: %w", err)
+	}
+	var e schema.Event
+	if err := json.Unmarshal(m.Data, &e); err != nil {
+		return 0, fmt.Errorf("reading the last gap: %w", err)
+	}
+	return e.LastSeq, nil
+}
+
+// run is a range of stream sequences.
+type run struct{ first, last uint64 }
+
+// runs joins ascending sequences beyond after to ranges.
+func runs(seqs []uint64, after uint64) []run {
+	var all []run
+	for _, seq := range seqs {
+		switch n := len(all); {
+		case seq <= after:
+		case n > 0 && all[n-1].last+1 == seq:
+			all[n-1].last = seq
+		default:
+			all = append(all, run{seq, seq})
+		}
+	}
+	return all
+}

@@ -1,0 +1,240 @@
+package node
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// Site is a site that a hub has given credentials to.
+type Site struct {
+	Name string `json:"name"`
+	Key  string `json:"key"` // public; the seed is the site's alone
+}
+
+// sitesFile holds the hub's sites, in its data directory.
+const sitesFile = "sites.json"
+
+// ErrSiteExists says that the hub has given that site credentials before.
+var ErrSiteExists = errors.New("site has credentials already")
+
+// ReadSites reads which sites have been given credentials; none have where there is no file.
+func ReadSites(dataDir string) ([]Site, error) {
+	name := filepath.Join(dataDir, sitesFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the sites: %w", err)
+	}
+	var sites []Site
+	if err := json.Unmarshal(text, &sites); err != nil {
+		return nil, fmt.Errorf("reading the sites in %s: %w", name, err)
+	}
+	for _, s := range sites {
+		if !schema.ValidSite(s.Name) || !nkeys.IsValidPublicUserKey(s.Key) {
+			return nil, fmt.Errorf("reading the sites in %s: %q has no valid name and key; remove the entry and add the site again", name, s.Name)
+		}
+	}
+	return sites, nil
+}
+
+// AddSite gives a site credentials and returns them, the content of the file that the site's nats.leaf.remotes names. A running hub takes
+// them up within a second. With replace the site's earlier credentials end; without, an error that wraps [ErrSiteExists] says that
+// there are some.
+func AddSite(dataDir, name string, replace bool) ([]byte, error) {
+	sites, err := ReadSites(dataDir)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(sites, func(s Site) bool { return s.Name == name })
+	if at >= 0 && !replace {
+		return nil, fmt.Errorf("%w: %s", ErrSiteExists, name)
+	}
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
+	}
+	defer user.Wipe()
+	key, err := user.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
+	}
+	if at >= 0 {
+		sites[at].Key = key
+	} else {
+		sites = append(sites, Site{Name: name, Key: key})
+	}
+	if err := writeSites(dataDir, sites); err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", seed), nil
+}
+
+// RemoveSite ends a site's credentials. What the hub holds of it stays. It reports false where the site had none.
+func RemoveSite(dataDir, name string) (bool, error) {
+	sites, err := ReadSites(dataDir)
+	if err != nil {
+		return false, err
+	}
+	left := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool { return s.Name == name })
+	if len(left) == len(sites) {
+		return false, nil
+	}
+	return true, writeSites(dataDir, left)
+}
+
+// writeSites replaces the file as a whole, so that a hub that reads it meanwhile sees the old or the new one.
+func writeSites(dataDir string, sites []Site) error {
+	text, err := json.MarshalIndent(sites, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the sites: %w", err)
+	}
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return fmt.Errorf("writing the sites: %w", err)
+	}
+	name := filepath.Join(dataDir, sitesFile)
+	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing the sites: %w", err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		return fmt.Errorf("writing the sites: %w", err)
+	}
+	return nil
+}
+
+// siteAccounts makes an account for each site with credentials. What its leaf node sends and asks for stays in there; the streams'
+// account reaches the site through it by the API of the site's domain, by what its mirrors have delivered, and by their flow control.
+func siteAccounts(o *server.Options, frames *server.Account, sites []Site) error {
+	for _, s := range sites {
+		a := server.NewAccount("SITE_" + s.Name)
+		only := []*server.Account{frames}
+		api, flow, delivered := schema.DomainAPI(s.Name)+".>", "$JS.FC."+s.Name+".>", schema.MirrorSubjects(s.Name)
+		if err := errors.Join(
+			a.AddServiceExportWithResponse(api, server.Streamed, only),
+			a.AddServiceExport(flow, only),
+			a.AddStreamExport(delivered, only),
+			frames.AddServiceImport(a, api, api),
+			frames.AddServiceImport(a, flow, flow),
+			frames.AddStreamImport(a, delivered, ""),
+		); err != nil {
+			return fmt.Errorf("making the account of site %s: %w", s.Name, err)
+		}
+		o.Accounts = append(o.Accounts, a)
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: s.Key, Account: a,
+			AllowedConnectionTypes: connectionTypes(jwt.ConnectionTypeLeafnode, jwt.ConnectionTypeLeafnodeWS)})
+	}
+	return nil
+}
+
+// remoteKey takes the seed out of a file that AddSite made. Of other files, with a signed user, it is "".
+func remoteKey(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("nats.leaf.remotes: reading credentials: %w", err)
+	}
+	if strings.Contains(string(text), "USER JWT") {
+		return "", nil
+	}
+	user, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return "", fmt.Errorf("nats.leaf.remotes: %s holds no credentials; make some with `edge-video site add` at the hub", name)
+	}
+	defer user.Wipe()
+	seed, err := user.Seed()
+	if err != nil {
+		return "", fmt.Errorf("nats.leaf.remotes: reading credentials %s: %w", name, err)
+	}
+	return string(seed), nil
+}
+
+// Sites names the sites that have credentials now.
+func (s *Server) Sites() []string {
+	var names []string
+	for _, site := range s.sitesNow() {
+		names = append(names, site.Name)
+	}
+	return names
+}
+
+func (s *Server) sitesNow() []Site {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sites
+}
+
+// readSites brings the sites with credentials up to date, where this is a hub.
+func (s *Server) readSites() error {
+	if !s.config.Hub {
+		return nil
+	}
+	sites, err := ReadSites(s.config.DataDir)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sites = sites
+	return nil
+}
+
+// refreshSites has the running server take up sites that were given credentials, or lost theirs. A file that cannot be read changes
+// nothing.
+func (s *Server) refreshSites() {
+	before := s.sitesNow()
+	fault := ""
+	if err := s.readSites(); err != nil {
+		fault = err.Error()
+	}
+	if fault != s.sitesFault && fault != "" {
+		s.log.Error("the sites' credentials stay what they were", "err", fault)
+	}
+	s.sitesFault = fault
+	now := s.sitesNow()
+	if slices.Equal(before, now) {
+		return
+	}
+	if err := s.reload(); err != nil {
+		s.log.Error("taking up the sites' credentials; a restart of the node does", "err", err)
+		return
+	}
+	s.log.Info("sites with credentials", "count", len(now), "before", len(before))
+}
+
+// reload has the running server take up options that have changed.
+func (s *Server) reload() error {
+	user, err := s.user.PublicKey()
+	if err != nil {
+		return fmt.Errorf("making the in-process user: %w", err)
+	}
+	s.mu.Lock()
+	srv := s.srv
+	s.mu.Unlock()
+	if srv == nil {
+		return nil // the next one starts with them
+	}
+	opts, err := s.config.options(user, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	if err != nil {
+		return err
+	}
+	if err := srv.ReloadOptions(opts); err != nil {
+		return fmt.Errorf("changing the embedded NATS server: %w", err)
+	}
+	return nil
+}
