@@ -130,6 +130,7 @@ func (c *ServerConfig) listeners(o *server.Options) error {
 			return errors.New("nats.leaf.remotes: a url cannot be read")
 		}
 		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second,
+			IgnoreDiscoveredServers: true, // what a hub calls itself need not be reachable from a site
 			DenyExports: []string{"frames.>"}}
 		if r.Credentials != "" {
 			if remote.Nkey, err = remoteKey(r.Credentials); err != nil {

@@ -2,6 +2,7 @@ package hub_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
@@ -217,5 +219,101 @@ func TestHub_MirrorsEachSiteThatHasCredentialsAndThoseSeeNoOther(t *testing.T) {
 		if s := <-seen; s != "lisbon saw "+forged {
 			t.Error(s)
 		}
+	}
+}
+
+func TestHub_MirrorsASiteOfThisMachineWithoutCredentials(t *testing.T) {
+	h, view, address := startHub(t, nil)
+	site := startSite(t, "lisbon", address, nil, nil)
+	announce(t, site)
+	site.publish(40, 1000)
+	mirrored(t, h, site)
+	if got := view.Sites(); len(got) != 1 || got[0].Site != "lisbon" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// announce answers as a node does that is asked who it is.
+func announce(t *testing.T, p *party) {
+	t.Helper()
+	s, err := micro.AddService(p.nc, micro.Config{Name: schema.NodeService, Version: "1.0.0",
+		Metadata: map[string]string{"site": p.config.Site, "node": p.config.Node}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Stop() })
+}
+
+func TestHub_RefusesALeafNodeWithoutCredentialsOnceSitesHaveSome(t *testing.T) {
+	h, _, address := startHub(t, nil)
+	if _, err := node.AddSite(h.config.DataDir, "porto", false); err != nil {
+		t.Fatal(err)
+	}
+	harness.WaitFor(t, 10*time.Second, "the hub to take up the credentials", func() bool { return len(h.server.Sites()) == 1 })
+	site := startSite(t, "lisbon", address, nil, nil)
+	site.publish(4, 1000)
+	if _, err := h.nc.Request(schema.DomainAPI("lisbon")+".STREAM.NAMES", nil, time.Second); err == nil {
+		t.Error("the site is reached")
+	}
+}
+
+func TestHub_ResumesAfterACutAndTellsWhatAgedOut(t *testing.T) {
+	h, view, address := startHub(t, nil)
+	link := harness.StartProxy(t, address)
+	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := startSite(t, "lisbon", link.Addr(), credentials, func(c *node.ServerConfig) { c.Stream.MaxBytes = 4 << 20 })
+	site.publish(20, 100<<10)
+	mirrored(t, h, site)
+	harness.WaitFor(t, 10*time.Second, "the link to be seen", func() bool { return view.Sites()[0].Connected })
+
+	link.Cut()
+	site.publish(20, 100<<10)
+	harness.WaitFor(t, 20*time.Second, "the cut to be seen", func() bool {
+		s := view.Sites()[0]
+		return !s.Connected && s.Behind > 0
+	})
+	link.Restore()
+	harness.WaitFor(t, 60*time.Second, "the mirror to have what was stored meanwhile", func() bool {
+		return h.state("FRAMES_lisbon").LastSeq == 40
+	})
+	if got := h.state("FRAMES_lisbon"); got.Msgs != 40 || got.NumDeleted != 0 {
+		t.Errorf("got %+v, want 40 frames", got)
+	}
+
+	link.Cut()
+	site.publish(60, 100<<10) // more than the site holds
+	first := site.state(schema.StreamFrames).FirstSeq
+	link.Restore()
+	harness.WaitFor(t, 60*time.Second, "the mirror to go on", func() bool { return h.state("FRAMES_lisbon").LastSeq == 100 })
+	var e schema.Event
+	harness.WaitFor(t, 10*time.Second, "the event of the gap", func() bool {
+		events, err := h.js.Stream(t.Context(), schema.StreamEvents)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := events.GetLastMsgForSubject(t.Context(), "events.hub.link.lisbon.gap")
+		return err == nil && json.Unmarshal(m.Data, &e) == nil
+	})
+	if e.Reason != "aged_out" || e.FirstSeq != 41 || e.LastSeq != first-1 || e.Count != first-41 {
+		t.Errorf("got %+v, want frames 41 to %d", e, first-1)
+	}
+}
+
+func TestHub_SiteThatDoesNotFitTheDiskIsNamed(t *testing.T) {
+	h, view, address := startHub(t, func(c *hub.Config) { c.MaxBytes = 1 << 50 })
+	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startSite(t, "lisbon", address, credentials, nil)
+	harness.WaitFor(t, 20*time.Second, "the refusal", func() bool { return len(view.Sites()) == 1 && view.Sites()[0].Full })
+	if s := view.Sites()[0]; !strings.Contains(s.Error, "no room for site lisbon") || !strings.Contains(s.Error, "hub.max_bytes") {
+		t.Errorf("got %q", s.Error)
+	}
+	if _, err := h.js.Publish(t.Context(), schema.FrameSubject("hub", "cam"), []byte("x")); err != nil {
+		t.Errorf("the hub's own stream: %v", err)
 	}
 }
