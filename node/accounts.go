@@ -7,14 +7,29 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 )
 
-const (
-	// framesAccount holds the streams, where nats.config does not define accounts itself.
-	framesAccount = "FRAMES"
-	// anonymous is the user that whoever gives no name becomes, where nats.config defines no users.
-	anonymous = "anonymous"
-)
+// framesAccount holds the streams, where nats.config does not define accounts itself.
+const framesAccount = "FRAMES"
+
+// users are those that the node itself defines, by their public keys.
+type users struct {
+	self      string // the node, inside the process
+	anonymous string // whoever shows no credentials, where nats.config defines no users
+}
+
+func newUser() (nkeys.KeyPair, string, error) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, "", fmt.Errorf("making a user: %w", err)
+	}
+	key, err := user.PublicKey()
+	if err != nil {
+		return nil, "", fmt.Errorf("making a user: %w", err)
+	}
+	return user, key, nil
+}
 
 // connectionTypes are allowed ways to connect, as the server writes them.
 func connectionTypes(types ...string) map[string]struct{} {
@@ -28,7 +43,7 @@ func connectionTypes(types ...string) map[string]struct{} {
 // accounts gives the streams an account, the clients of the file a place in it, and the node a user of its own, which may connect only
 // inside the process. Where the file asks nobody for credentials, neither does the node; leaf nodes must show some where sites have been
 // given theirs, or others than this machine can reach the listener.
-func (c *ServerConfig) accounts(o *server.Options, user string, sites []Site) error {
+func (c *ServerConfig) accounts(o *server.Options, own users, sites []Site) error {
 	if len(o.TrustedOperators) > 0 || len(o.TrustedKeys) > 0 {
 		return errOperatorMode
 	}
@@ -60,10 +75,10 @@ func (c *ServerConfig) accounts(o *server.Options, user string, sites []Site) er
 			may[jwt.ConnectionTypeLeafnode] = struct{}{}
 			may[jwt.ConnectionTypeLeafnodeWS] = struct{}{}
 		}
-		o.Users = append(o.Users, &server.User{Username: anonymous, Account: frames, AllowedConnectionTypes: may})
-		o.NoAuthUser = anonymous
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.anonymous, Account: frames, AllowedConnectionTypes: may})
+		o.NoAuthUser = own.anonymous
 	}
-	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: user, Account: frames, AllowedConnectionTypes: connectionTypes(jwt.ConnectionTypeInProcess)})
+	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.self, Account: frames, AllowedConnectionTypes: connectionTypes(jwt.ConnectionTypeInProcess)})
 	for _, r := range o.LeafNode.Remotes {
 		if r.LocalAccount == "" {
 			r.LocalAccount = frames.GetName()

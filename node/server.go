@@ -41,7 +41,8 @@ type Server struct {
 	config ServerConfig
 	log    *slog.Logger
 	ready  chan struct{} // closed once the streams exist
-	user   nkeys.KeyPair // the node's own user
+	user   nkeys.KeyPair // the node's own
+	users  users
 
 	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
 
@@ -53,11 +54,15 @@ type Server struct {
 
 // NewServer makes a server; Run starts it.
 func NewServer(config ServerConfig, log *slog.Logger) (*Server, error) {
-	user, err := nkeys.CreateUser()
+	user, self, err := newUser()
 	if err != nil {
-		return nil, fmt.Errorf("making the in-process user: %w", err)
+		return nil, err
 	}
-	return &Server{config: config, log: log, ready: make(chan struct{}), user: user,
+	_, anonymous, err := newUser()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{config: config, log: log, ready: make(chan struct{}), user: user, users: users{self: self, anonymous: anonymous},
 		err: errors.New("starting: recovering stored frames")}, nil
 }
 
@@ -102,10 +107,8 @@ func (s *Server) clientError(nc *nats.Conn, _ *nats.Subscription, err error) {
 // credentials signs the server's challenge as the node's own user.
 func (s *Server) credentials() nats.Option {
 	return func(o *nats.Options) error {
-		var err error
-		o.Nkey, err = s.user.PublicKey()
-		o.SignatureCB = s.user.Sign
-		return err
+		o.Nkey, o.SignatureCB = s.users.self, s.user.Sign
+		return nil
 	}
 }
 
@@ -162,14 +165,10 @@ func (s *Server) checkPorts() error {
 
 // start brings a server up, with its streams.
 func (s *Server) start(ctx context.Context) error {
-	user, err := s.user.PublicKey()
-	if err != nil {
-		return fmt.Errorf("making the in-process user: %w", err)
-	}
 	if err := s.readSites(); err != nil {
 		return err
 	}
-	opts, err := s.config.options(user, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	opts, err := s.config.options(s.users, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
 	if err != nil {
 		return err
 	}

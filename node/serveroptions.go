@@ -54,9 +54,9 @@ func MaxPayload(maxFrame int) int32 { return int32(maxFrame + headerRoom) }
 // errOperatorMode says that the merged configuration wants credentials signed by an operator, which the node does not have.
 var errOperatorMode = errors.New("nats.config uses operator mode (JWT); define accounts and users in the file instead")
 
-// options builds the server's options: ours, then the operator's file over them, then what the node cannot do without. user is the
-// public key of the node's own in-process user, sites those that have credentials. What the server merely warns of in the file goes to warn.
-func (c *ServerConfig) options(user string, sites []Site, warn func(error)) (o *server.Options, err error) {
+// options builds the server's options: ours, then the operator's file over them, then what the node cannot do without. own are
+// the users that the node defines, sites those that have credentials. What the server merely warns of in the file goes to warn.
+func (c *ServerConfig) options(own users, sites []Site, warn func(error)) (o *server.Options, err error) {
 	o = &server.Options{
 		ServerName:             c.Site + "-" + c.Node,
 		JetStreamDomain:        c.Site,
@@ -101,7 +101,7 @@ func (c *ServerConfig) options(user string, sites []Site, warn func(error)) (o *
 		return nil, fmt.Errorf("nats.config sets max_payload %d, below capture.max_frame %d and %d for headers; raise max_payload or lower max_frame",
 			o.MaxPayload, c.MaxFrame, headerRoom)
 	}
-	return o, c.accounts(o, user, sites)
+	return o, c.accounts(o, own, sites)
 }
 
 // onlyWarnings tells the two kinds apart that the server returns as one error.
@@ -131,7 +131,7 @@ func (c *ServerConfig) listeners(o *server.Options) error {
 		}
 		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second,
 			IgnoreDiscoveredServers: true, // what a hub calls itself need not be reachable from a site
-			DenyExports: []string{"frames.>"}}
+			DenyExports:             []string{"frames.>"}}
 		if r.Credentials != "" {
 			if remote.Nkey, err = remoteKey(r.Credentials); err != nil {
 				return err

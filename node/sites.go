@@ -63,18 +63,14 @@ func AddSite(dataDir, name string, replace bool) ([]byte, error) {
 	if at >= 0 && !replace {
 		return nil, fmt.Errorf("%w: %s", ErrSiteExists, name)
 	}
-	user, err := nkeys.CreateUser()
+	user, key, err := newUser()
 	if err != nil {
-		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
+		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
 	}
 	defer user.Wipe()
-	key, err := user.PublicKey()
-	if err != nil {
-		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
-	}
 	seed, err := user.Seed()
 	if err != nil {
-		return nil, fmt.Errorf("making a key for site %s: %w", name, err)
+		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
 	}
 	if at >= 0 {
 		sites[at].Key = key
@@ -219,17 +215,13 @@ func (s *Server) refreshSites() {
 
 // reload has the running server take up options that have changed.
 func (s *Server) reload() error {
-	user, err := s.user.PublicKey()
-	if err != nil {
-		return fmt.Errorf("making the in-process user: %w", err)
-	}
 	s.mu.Lock()
 	srv := s.srv
 	s.mu.Unlock()
 	if srv == nil {
 		return nil // the next one starts with them
 	}
-	opts, err := s.config.options(user, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	opts, err := s.config.options(s.users, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 		}
 	}
 	for bucket, what := range map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge"} {
+		if old, err := js.Stream(ctx, "KV_"+bucket); err == nil && old.CachedInfo().Config.Replicas == c.Stream.Replicas {
+			continue // as it is: a hub has added sources
+		}
 		if _, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucket, Description: what, History: 1,
 			MaxBytes: stateBytes, Storage: jetstream.FileStorage, Replicas: c.Stream.Replicas}); err != nil {
 			return streamError("KV "+bucket, err)

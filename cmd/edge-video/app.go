@@ -18,6 +18,7 @@ import (
 	"github.com/edge-video/edge-video/cmd/edge-video/registration"
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/node/hub"
 )
 
 // app is one node with everything that runs in it.
@@ -31,6 +32,7 @@ type app struct {
 	server     *node.Server
 	fleet      *node.Fleet
 	bridges    *bridges
+	hub        *hub.Hub // nil where this is no hub
 	registrar  *registration.Registrar
 	first      []*running   // bridges to begin with
 	http       net.Listener // nil where there is none
@@ -59,6 +61,9 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	a.bridges = newBridges(a.server.Connect, func(b config.Bridge) bool { return b.InNode }, log)
 	if a.first, err = a.bridges.prepare(c); err != nil {
 		return nil, err
+	}
+	if c.Hub.Mirror {
+		a.hub = hub.New(hubConfig(c), a.server.Connect, a.server.Sites, log, a.reg)
 	}
 	a.registrar = a.newRegistrar(c)
 	a.http, err = listenHTTP(c)
@@ -126,6 +131,9 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	case <-a.server.Ready():
 		work.Go(func() error { return a.fleet.Run(working) })
 		work.Go(func() error { return a.bridges.run(working, a.first) })
+		if a.hub != nil {
+			work.Go(func() error { return a.hub.Run(working) })
+		}
 		work.Go(func() error {
 			return a.runControl(working, func() {
 				work.Go(func() error { return a.reloadOn(working, hangup) })

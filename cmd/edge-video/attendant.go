@@ -13,7 +13,6 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-
 // attendant answers requests about the bridges that a process has.
 type attendant struct {
 	node    string

@@ -32,6 +32,7 @@ type commands struct {
 	Requeue requeueCommand `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
 	Migrate migrateCommand `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
+	Site    siteCommand    `cmd:"" help:"Admit sites to this hub."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -20,13 +20,15 @@ import (
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/node/hub"
 )
 
 // What follows translates the configuration file's words into those of the packages that do the work.
 
 func serverConfig(c *config.Config) node.ServerConfig {
 	s := node.ServerConfig{Site: c.Site, Node: c.Node, DataDir: c.DataDir, Listen: c.NATS.Listen, File: c.NATS.Config,
-		Leaf:    node.LeafConfig{Listen: c.NATS.Leaf.Listen},
+		Leaf:    node.LeafConfig{Listen: c.NATS.Leaf.Listen, Insecure: c.NATS.Leaf.Insecure},
+		Hub:     c.Hub.Mirror,
 		Cluster: node.ClusterConfig{Name: c.NATS.Cluster.Name, Listen: c.NATS.Cluster.Listen},
 		Stream:  streamConfig(c), MaxFrame: maxFrame(c)}
 	for _, r := range c.NATS.Leaf.Remotes {
@@ -36,6 +38,10 @@ func serverConfig(c *config.Config) node.ServerConfig {
 		s.Cluster.Routes = append(s.Cluster.Routes, r.Reveal())
 	}
 	return s
+}
+
+func hubConfig(c *config.Config) hub.Config {
+	return hub.Config{Site: c.Site, Node: c.Node, MaxAge: c.Hub.MaxAge, MaxBytes: int64(c.Hub.MaxBytes), Replicas: c.Stream.Replicas}
 }
 
 func streamConfig(c *config.Config) node.StreamConfig {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,13 +32,14 @@ func Build(dir string, flags ...string) (string, error) {
 type NodeOptions struct {
 	Program string // from [Build]
 	Dir     string // data_dir; "" is a folder of the test's own
+	Site    string // "" is test
 	Cameras string
 	Bridges string
 	NATS    string // further keys of nats, beginning with a comma
 	More    string // further top-level keys
 }
 
-// Node is a running edge-video of site "test".
+// Node is a running edge-video.
 type Node struct {
 	*service
 	web
@@ -82,7 +84,8 @@ func (n *Node) write(t testing.TB, o NodeOptions) {
 		}
 		return name + ":\n" + text + "\n"
 	}
-	text := fmt.Sprintf("site: test\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", n.Dir, hostPort(n.natsPort), o.NATS, hostPort(n.httpPort)) +
+	text := fmt.Sprintf("site: %s\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", cmp.Or(o.Site, "test"), n.Dir, hostPort(n.natsPort),
+		o.NATS, hostPort(n.httpPort)) +
 		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
 	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -68,8 +68,8 @@ func (k *checker) stream() {
 	case s.Replicas > 1 && k.c.NATS.Cluster.Listen == "":
 		k.fail("stream.replicas", fmt.Sprintf("%d replicas need a cluster of nodes", s.Replicas), "set nats.cluster.listen, or write 1")
 	}
-	if k.c.Hub.Mirror {
-		k.fail("hub.mirror", "mirroring sites is not part of this release", "write false")
+	if k.c.Hub.Mirror && k.c.NATS.Leaf.Listen == "" {
+		k.fail("hub.mirror", "sites have nowhere to connect to", "set nats.leaf.listen")
 	}
 	k.above("hub.max_age", k.c.Hub.MaxAge, 0)
 	if k.c.Hub.MaxBytes <= 0 {

@@ -26,7 +26,7 @@ func (k *checker) listeners() {
 	var open []listener
 	for _, l := range []listener{
 		{section: "nats", address: n.Listen, insecure: n.Insecure, credentials: accounts},
-		{section: "nats.leaf", address: n.Leaf.Listen, insecure: n.Leaf.Insecure, credentials: accounts},
+		{section: "nats.leaf", address: n.Leaf.Listen, insecure: n.Leaf.Insecure, credentials: accounts || k.c.Hub.Mirror},
 		{section: "nats.cluster", address: n.Cluster.Listen, insecure: n.Cluster.Insecure, credentials: accounts},
 		{section: "http", address: k.c.HTTP.Listen, insecure: k.c.HTTP.Insecure},
 	} {

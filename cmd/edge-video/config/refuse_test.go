@@ -146,7 +146,7 @@ func refused() map[string][2]string {
 		"max_bytes too small":        {"stream:\n  max_bytes: 63MiB", "f.yaml:2: stream.max_bytes: 63MiB is too small to absorb an outage; write at least 64MiB"},
 		"replicas zero":              {"stream:\n  replicas: 0", "f.yaml:2: stream.replicas: 0 is not from 1 to 5"},
 		"replicas without a cluster": {"stream:\n  replicas: 3", "f.yaml:2: stream.replicas: 3 replicas need a cluster of nodes; set nats.cluster.listen"},
-		"hub mirror":                 {"hub:\n  mirror: true", "f.yaml:2: hub.mirror: mirroring sites is not part of this release; write false"},
+		"hub mirror":                 {"hub:\n  mirror: true", "f.yaml:2: hub.mirror: sites have nowhere to connect to; set nats.leaf.listen"},
 		"hub bounds":                 {"hub:\n  max_bytes: 0", "f.yaml:2: hub.max_bytes: 0 is not above 0"},
 
 		// listeners

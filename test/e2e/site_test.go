@@ -1,0 +1,104 @@
+package e2e_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// lastOf is the last sequence of a stream, 0 where there is none.
+func lastOf(t *testing.T, js jetstream.JetStream, stream string) uint64 {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		return 0
+	}
+	return s.CachedInfo().State.LastSeq
+}
+
+// digest is every message of a stream up to last: sequence, identity and body.
+func digest(t *testing.T, js jetstream.JetStream, stream string, last uint64) []string {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for seq := uint64(1); seq <= last; seq++ {
+		m, err := s.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatalf("reading %s: %v", stream, err)
+		}
+		all = append(all, fmt.Sprintf("%d %s %s %x", m.Sequence, m.Subject, m.Header.Get(schema.HeaderMsgID), sha256.Sum256(m.Data)))
+	}
+	return all
+}
+
+// TestSite_IsMirroredThroughALostLinkAndALostHub admits a site to a hub by command, cuts its link, and kills the hub.
+func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
+	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	hub := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"})
+	link := harness.StartProxy(t, door)
+	credentials := filepath.Join(t.TempDir(), "lisbon.creds")
+	exits(t, 0, hub, "site", "add", "lisbon", "--config", hub.Config, "--output", credentials)
+	if out := exits(t, 1, hub, "site", "add", "lisbon", "--config", hub.Config); !strings.Contains(out, "--replace") {
+		t.Errorf("added twice: %s", out)
+	}
+	site := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "lisbon", Cameras: lines(madeUp("cam-1")),
+		NATS: fmt.Sprintf(", leaf: {remotes: [{url: 'nats-leaf://%s', credentials: '%s'}]}", link.Addr(), credentials)})
+	near, far := site.JetStream(), hub.JetStream()
+	mirror := schema.MirrorStream(schema.StreamFrames, "lisbon")
+	follows := func(what string) {
+		t.Helper()
+		want := lastOf(t, near, schema.StreamFrames) + 5
+		harness.WaitFor(t, time.Minute, "the mirror to follow "+what, func() bool { return lastOf(t, far, mirror) >= want })
+	}
+	follows("the site")
+	harness.WaitFor(t, 10*time.Second, "the camera's state at the hub", func() bool {
+		kv, err := far.KeyValue(t.Context(), schema.BucketCameras)
+		if err != nil {
+			return false
+		}
+		e, err := kv.Get(t.Context(), "lisbon.cam-1")
+		var st schema.CameraStatus
+		return err == nil && json.Unmarshal(e.Value(), &st) == nil && st.State == schema.CameraUp
+	})
+	harness.WaitFor(t, 10*time.Second, "the hub to find nothing wrong", func() bool {
+		r := hub.Readyz()
+		return r.Status == 200 && len(r.Degraded) == 0
+	})
+
+	link.Cut()
+	harness.WaitFor(t, 20*time.Second, "the hub to name the site", func() bool {
+		r := hub.Readyz()
+		return r.Status == 200 && len(r.Degraded) == 1 && strings.Contains(r.Degraded[0], "site lisbon is not connected")
+	})
+	if r := site.Readyz(); r.Status != 200 {
+		t.Errorf("the site is %+v without its hub", r)
+	}
+	link.Restore()
+	follows("a cut")
+
+	hub.Kill()
+	before := lastOf(t, near, schema.StreamFrames)
+	harness.WaitFor(t, 10*time.Second, "frames at the site without the hub", func() bool { return lastOf(t, near, schema.StreamFrames) > before+5 })
+	hub.Start()
+	follows("the hub's end")
+	last := lastOf(t, far, mirror)
+	want, got := digest(t, near, schema.StreamFrames, last), digest(t, far, mirror, last)
+	for i := range want {
+		if want[i] != got[i] {
+			t.Fatalf("got %s, want %s", got[i], want[i])
+		}
+	}
+	t.Logf("%d frames, equal by sequence, identity and content", last)
+}
