@@ -25,6 +25,8 @@ const (
 	period = 2 * time.Second
 	// apiTimeout bounds one request to the hub's JetStream.
 	apiTimeout = 5 * time.Second
+	// looks is how many sites are looked at at once: one whose link takes requests and loses them keeps its look waiting.
+	looks = 16
 	// metadataKey marks streams that edge-video made.
 	metadataKey = "edge-video"
 )
@@ -88,9 +90,15 @@ func (h *Hub) watch(ctx context.Context) {
 			}
 			h.mu.Unlock()
 		}
+		var looking errgroup.Group
+		looking.SetLimit(looks)
 		for _, s := range h.known() {
-			s.look(ctx)
+			looking.Go(func() error {
+				s.look(ctx)
+				return nil
+			})
 		}
+		_ = looking.Wait() // looks have no error
 		if err := h.gatherStates(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("bringing the sites' camera states together", "err", err)
 		}
@@ -145,13 +153,15 @@ func (h *Hub) gatherStates(ctx context.Context) error {
 	config := stream.CachedInfo().Config
 	added := false
 	for _, s := range h.known() {
-		origin := external(bucket, s.name)
+		if !s.reached {
+			continue
+		}
+		origin := h.origin(bucket, s.name)
 		if slices.ContainsFunc(config.Sources, func(old *jetstream.StreamSource) bool {
 			return old.External != nil && old.External.APIPrefix == origin.External.APIPrefix
 		}) {
 			continue
 		}
-		origin.FilterSubject = "$KV." + schema.BucketCameras + "." + s.name + ".>"
 		config.Sources = append(config.Sources, origin)
 		added = true
 	}
@@ -162,12 +172,6 @@ func (h *Hub) gatherStates(ctx context.Context) error {
 		return fmt.Errorf("adding sites to bucket %s: %w", schema.BucketCameras, err)
 	}
 	return nil
-}
-
-// external is a stream of a site as the hub reaches it.
-func external(stream, site string) *jetstream.StreamSource {
-	return &jetstream.StreamSource{Name: stream, External: &jetstream.ExternalStream{APIPrefix: schema.DomainAPI(site),
-		DeliverPrefix: strings.TrimSuffix(schema.MirrorSubjects(site), ".>")}}
 }
 
 // Sites reports on the hub's sites, by name.

@@ -40,6 +40,7 @@ type site struct {
 	name string
 	log  *slog.Logger
 
+	reached  bool      // the hub's consumers at the site were made, or found
 	made     bool      // the mirrors exist, with the limits asked for
 	asked    bool      // what was reported before is known
 	reported uint64    // stream sequence up to which gaps have been reported
@@ -58,19 +59,28 @@ func (s *site) report() Status {
 
 // look makes the mirrors where they are missing, and sees how they do.
 func (s *site) look(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	if !s.made {
-		err := s.mirror(ctx)
-		s.refused(err)
-		if s.made = err == nil; !s.made {
+	if !s.reached || !s.report().Connected {
+		answers, err := s.reach(ctx)
+		s.reached = answers && err == nil
+		if err != nil {
+			s.refused(err)
 			return
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	if s.reached && !s.made {
+		err := s.mirror(ctx)
+		s.refused(err)
+		s.made = err == nil
+	}
 	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
 	if err != nil {
-		s.made = !errors.Is(err, jetstream.ErrStreamNotFound) // someone may have removed it
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s.made = false // not yet, or someone has removed it
+		}
 		s.log.Debug("looking at the mirror", "err", err)
+		s.hub.metrics.set(s.report())
 		return
 	}
 	info := stream.CachedInfo()
@@ -88,7 +98,7 @@ func (s *site) mirror(ctx context.Context) error {
 	for stream, bytes := range map[string]int64{schema.StreamFrames: c.MaxBytes, schema.StreamEvents: eventBytes} {
 		name := schema.MirrorStream(stream, s.name)
 		if _, err := s.hub.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Description: stream + " of site " + s.name,
-			Mirror: external(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
+			Mirror: s.hub.origin(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
 			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1"}}); err != nil {
 			return fmt.Errorf("setting up %s: %w", name, err)
 		}

@@ -1,0 +1,63 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+const (
+	// reachTimeout bounds one request over a link.
+	reachTimeout = 2 * time.Second
+	// inFlight is how many messages are on their way to a mirror: more than a link of 100 Mb/s and 300 ms holds of large frames, and few
+	// enough for what else goes over a slow one.
+	inFlight = 128
+)
+
+// durable is the name of the hub's consumer at a site.
+func (h *Hub) durable() string { return "hub-" + h.config.Site }
+
+// deliver is where the hub's consumer of a site's stream delivers.
+func deliver(stream, site string) string {
+	return strings.TrimSuffix(schema.MirrorSubjects(site), ">") + stream
+}
+
+// origin is a stream of a site as the hub's streams reach it: by a durable consumer there. Its heartbeats tell the hub at once that a link
+// is back, where a consumer that has to be made is tried at intervals of up to two minutes.
+func (h *Hub) origin(stream, site string) *jetstream.StreamSource {
+	return &jetstream.StreamSource{Name: stream,
+		External: &jetstream.ExternalStream{APIPrefix: schema.DomainAPI(site), DeliverPrefix: strings.TrimSuffix(schema.MirrorSubjects(site), ".>")},
+		Consumer: &jetstream.StreamConsumerSource{Name: h.durable(), DeliverSubject: deliver(stream, site)}}
+}
+
+// reach makes the hub's consumers at a site. It reports false, and no error, where the site does not answer.
+func (s *site) reach(ctx context.Context) (bool, error) {
+	js, err := jetstream.NewWithAPIPrefix(s.hub.nc, schema.DomainAPI(s.name))
+	if err != nil {
+		return false, fmt.Errorf("reaching JetStream of site %s: %w", s.name, err)
+	}
+	for _, stream := range []string{schema.StreamFrames, schema.StreamEvents, "KV_" + schema.BucketCameras} {
+		asking, cancel := context.WithTimeout(ctx, reachTimeout)
+		_, err := js.CreateOrUpdatePushConsumer(asking, stream, jetstream.ConsumerConfig{Durable: s.hub.durable(),
+			Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
+			AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: inFlight, MaxDeliver: -1,
+			Metadata: map[string]string{metadataKey: s.hub.config.Node}})
+		cancel()
+		api := new(jetstream.APIError)
+		switch {
+		case err == nil:
+		case errors.As(err, &api):
+			return true, fmt.Errorf("setting up a consumer of %s at site %s: %w", stream, s.name, err)
+		default:
+			s.log.Debug("the site does not answer", "err", err)
+			return false, nil
+		}
+	}
+	return true, nil
+}
