@@ -21,9 +21,16 @@ type ServerConfig struct {
 	Leaf    LeafConfig    // leaf node links
 	Cluster ClusterConfig // routes to other nodes of the site
 	Stream  StreamConfig  // limits of FRAMES
+	Uplink  *UplinkConfig // limits of UPLINK; nil = there is none
 	Hub     bool          // sites may be given credentials to connect as leaf nodes
 
 	MaxFrame int // bytes of the largest picture; the payload limit leaves room for headers beside it
+}
+
+// UplinkConfig is the limits of UPLINK.
+type UplinkConfig struct {
+	MaxAge   time.Duration
+	MaxBytes int64
 }
 
 // LeafConfig is how leaf nodes reach this server, and the hubs it is a leaf of.
@@ -88,6 +95,9 @@ func (c *ServerConfig) options(own users, sites []Site, warn func(error)) (o *se
 	}
 	if o.JetStreamMaxStore <= 0 {
 		o.JetStreamMaxStore = c.Stream.storeLimit()
+		if c.Uplink != nil {
+			o.JetStreamMaxStore += c.Uplink.MaxBytes
+		}
 		if disk, err := DiskOf(c.DataDir); c.Hub && err == nil {
 			o.JetStreamMaxStore = max(o.JetStreamMaxStore, disk.Total-disk.Floor) // how many sites will come is not known
 		}

@@ -69,12 +69,19 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 	if err := checkPersistMode(ctx, js, frames); err != nil {
 		return err
 	}
-	for _, s := range []jetstream.StreamConfig{
+	streams := []jetstream.StreamConfig{
 		frames,
 		file(schema.StreamEvents, "What happened", eventBytes, eventAge, "events"),
 		file(schema.StreamDead, "Frames that a sink refused for good", min(deadBytes, c.Stream.MaxBytes/4), 0, "dead"),
 		file(schema.StreamStored, "Keys under which a sink has confirmed frames", min(storedBytes, c.Stream.MaxBytes/4), c.Stream.MaxAge, "stored"),
-	} {
+	}
+	if u := c.Uplink; u != nil {
+		// A subject that FRAMES takes cannot be another stream's as well, but may be what it keeps messages under.
+		uplink := file(schema.StreamUplink, "Pictures for the hub", u.MaxBytes, u.MaxAge, "uplink")
+		uplink.SubjectTransform = &jetstream.SubjectTransformConfig{Source: schema.SiteSubjects("uplink", c.Site), Destination: schema.SiteSubjects("frames", c.Site)}
+		streams = append(streams, uplink)
+	}
+	for _, s := range streams {
 		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
 			return streamError(s.Name, err)
 		}

@@ -10,6 +10,7 @@ const (
 	StreamFrames = "FRAMES" // frames.<site>.>: pictures
 	StreamEvents = "EVENTS" // events.<site>.>: JSON events
 	StreamDead   = "DEAD"   // dead.<site>.>: frames that a sink rejected for good
+	StreamUplink = "UPLINK" // frames.<site>.>: pictures chosen for a slow link to a hub, which come in by [UplinkSubject]
 	StreamStored = "STORED" // stored.<site>.>: keys under which a sink has confirmed frames
 )
 
@@ -84,3 +85,6 @@ func MirrorSubjects(site string) string { return "mirror." + site + ".>" }
 
 // DomainAPI is the prefix of the JetStream API of a site, as others reach it over a leaf node link.
 func DomainAPI(site string) string { return "$JS." + site + ".API" }
+
+// UplinkSubject is where frames for [StreamUplink] are published; the stream keeps them under [FrameSubject].
+func UplinkSubject(site, camera string) string { return "uplink." + site + "." + camera }

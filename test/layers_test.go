@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"bridge/mqtt":                 3,
 	"bridge/rabbitmq":             3,
 	"bridge/redis":                3,
+	"bridge/uplink":               3,
 	"cmd/edge-video/config":       4,
 	"cmd/edge-video/migrate":      5,
 	"cmd/edge-video/registration": 5,

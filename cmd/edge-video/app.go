@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/cmd/edge-video/registration"
 	"github.com/edge-video/edge-video/node"
@@ -32,7 +33,8 @@ type app struct {
 	server     *node.Server
 	fleet      *node.Fleet
 	bridges    *bridges
-	hub        *hub.Hub // nil where this is no hub
+	hub        *hub.Hub       // nil where this is no hub
+	uplink     *bridge.Worker // nil where all frames, or none, go to a hub
 	registrar  *registration.Registrar
 	first      []*running   // bridges to begin with
 	http       net.Listener // nil where there is none
@@ -61,6 +63,9 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	a.bridges = newBridges(a.server.Connect, func(b config.Bridge) bool { return b.InNode }, log)
 	if a.first, err = a.bridges.prepare(c); err != nil {
 		return nil, err
+	}
+	if len(c.Uplink.Cameras) > 0 {
+		a.uplink = newUplink(c, a.server.Connect, log, a.reg)
 	}
 	if c.Hub.Mirror {
 		a.hub = hub.New(hubConfig(c), a.server.Connect, a.server.Sites, log, a.reg)
@@ -131,6 +136,9 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	case <-a.server.Ready():
 		work.Go(func() error { return a.fleet.Run(working) })
 		work.Go(func() error { return a.bridges.run(working, a.first) })
+		if a.uplink != nil {
+			work.Go(func() error { return a.uplink.Run(working) })
+		}
 		if a.hub != nil {
 			work.Go(func() error { return a.hub.Run(working) })
 		}

@@ -153,12 +153,20 @@ func (b *bridges) list() []*running {
 // degraded says what is wrong with them, one a bridge.
 func (b *bridges) degraded() (all []string) {
 	for _, r := range b.list() {
-		h := r.worker.Health()
-		if h.Err != nil || h.State != schema.BreakerClosed && !h.Aside {
-			all = append(all, fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err))
+		if text := ill(r.worker); text != "" {
+			all = append(all, text)
 		}
 	}
 	return all
+}
+
+// ill is what is wrong with a worker, "" where nothing is.
+func ill(w *bridge.Worker) string {
+	h := w.Health()
+	if h.Err == nil && (h.State == schema.BreakerClosed || h.Aside) {
+		return ""
+	}
+	return fmt.Sprintf("bridge %s is %s, %d frames wait: %v", h.Name, h.State, h.Pending, h.Err)
 }
 
 // gatherers are where the bridges' metrics are found.

@@ -106,6 +106,9 @@ func (a *app) readiness() readiness {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("the disk of data_dir is full: %d MiB free, %d needed", disk.Free>>20, disk.Floor>>20))
 	}
 	r.Degraded = append(r.Degraded, a.bridges.degraded()...)
+	if a.uplink != nil && ill(a.uplink) != "" {
+		r.Degraded = append(r.Degraded, ill(a.uplink))
+	}
 	a.siteReadiness(&r)
 	if err := a.registrar.Err(); err != nil {
 		r.Degraded = append(r.Degraded, err.Error())

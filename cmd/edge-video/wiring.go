@@ -17,6 +17,7 @@ import (
 	"github.com/edge-video/edge-video/bridge/mqtt"
 	"github.com/edge-video/edge-video/bridge/rabbitmq"
 	"github.com/edge-video/edge-video/bridge/redis"
+	"github.com/edge-video/edge-video/bridge/uplink"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
@@ -28,6 +29,7 @@ import (
 func serverConfig(c *config.Config) node.ServerConfig {
 	s := node.ServerConfig{Site: c.Site, Node: c.Node, DataDir: c.DataDir, Listen: c.NATS.Listen, File: c.NATS.Config,
 		Leaf:    node.LeafConfig{Listen: c.NATS.Leaf.Listen, Insecure: c.NATS.Leaf.Insecure},
+		Uplink:  uplinkLimits(c),
 		Hub:     c.Hub.Mirror,
 		Cluster: node.ClusterConfig{Name: c.NATS.Cluster.Name, Listen: c.NATS.Cluster.Listen},
 		Stream:  streamConfig(c), MaxFrame: maxFrame(c)}
@@ -38,6 +40,23 @@ func serverConfig(c *config.Config) node.ServerConfig {
 		s.Cluster.Routes = append(s.Cluster.Routes, r.Reveal())
 	}
 	return s
+}
+
+// uplinkLimits are those of UPLINK, nil where there is none.
+func uplinkLimits(c *config.Config) *node.UplinkConfig {
+	if len(c.Uplink.Cameras) == 0 {
+		return nil
+	}
+	return &node.UplinkConfig{MaxAge: c.Uplink.MaxAge, MaxBytes: int64(c.Uplink.MaxBytes)}
+}
+
+// newUplink makes the worker that fills UPLINK.
+func newUplink(c *config.Config, connect connector, log *slog.Logger, reg prometheus.Registerer) *bridge.Worker {
+	b := config.DefaultBridge()
+	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": config.UplinkBridge}, reg)
+	sink := uplink.New(uplink.Config{Rate: int64(c.Uplink.Rate), MaxFrame: maxFrame(c), Timeout: b.Timeout}, connect, reg)
+	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: config.UplinkBridge, Cameras: c.Uplink.Cameras, FPS: c.Uplink.FPS,
+		MaxFrame: maxFrame(c), Timeout: b.Timeout, Breaker: bridge.BreakerConfig(b.Breaker)}, sink, connect, log, reg)
 }
 
 func hubConfig(c *config.Config) hub.Config {

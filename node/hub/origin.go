@@ -36,13 +36,18 @@ func (h *Hub) origin(stream, site string) *jetstream.StreamSource {
 		Consumer: &jetstream.StreamConsumerSource{Name: h.durable(), DeliverSubject: deliver(stream, site)}}
 }
 
-// reach makes the hub's consumers at a site. It reports false, and no error, where the site does not answer.
+// reach makes the hub's consumers at a site, and learns whether that sends all its frames or those of its uplink. It reports false, and
+// no error, where the site does not answer.
 func (s *site) reach(ctx context.Context) (bool, error) {
 	js, err := jetstream.NewWithAPIPrefix(s.hub.nc, schema.DomainAPI(s.name))
 	if err != nil {
 		return false, fmt.Errorf("reaching JetStream of site %s: %w", s.name, err)
 	}
-	for _, stream := range []string{schema.StreamFrames, schema.StreamEvents, "KV_" + schema.BucketCameras} {
+	frames := schema.StreamUplink
+	for _, stream := range []string{schema.StreamUplink, schema.StreamFrames, schema.StreamEvents, "KV_" + schema.BucketCameras} {
+		if stream == schema.StreamFrames && frames == schema.StreamUplink {
+			continue
+		}
 		asking, cancel := context.WithTimeout(ctx, reachTimeout)
 		_, err := js.CreateOrUpdatePushConsumer(asking, stream, jetstream.ConsumerConfig{Durable: s.hub.durable(),
 			Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
@@ -52,6 +57,8 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 		api := new(jetstream.APIError)
 		switch {
 		case err == nil:
+		case stream == schema.StreamUplink && errors.Is(err, jetstream.ErrStreamNotFound):
+			frames = schema.StreamFrames
 		case errors.As(err, &api):
 			return true, fmt.Errorf("setting up a consumer of %s at site %s: %w", stream, s.name, err)
 		default:
@@ -59,5 +66,9 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 	}
+	if s.frames != "" && s.frames != frames {
+		s.made = false
+	}
+	s.frames = frames
 	return true, nil
 }

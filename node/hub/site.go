@@ -40,6 +40,7 @@ type site struct {
 	name string
 	log  *slog.Logger
 
+	frames   string    // the site's stream of frames for its hub: FRAMES or UPLINK
 	reached  bool      // the hub's consumers at the site were made, or found
 	made     bool      // the mirrors exist, with the limits asked for
 	asked    bool      // what was reported before is known
@@ -95,13 +96,35 @@ func (s *site) look(ctx context.Context) {
 // mirror makes the site's mirrors, or brings their limits up to date.
 func (s *site) mirror(ctx context.Context) error {
 	c := s.hub.config
-	for stream, bytes := range map[string]int64{schema.StreamFrames: c.MaxBytes, schema.StreamEvents: eventBytes} {
-		name := schema.MirrorStream(stream, s.name)
+	for kind, bytes := range map[string]int64{schema.StreamFrames: c.MaxBytes, schema.StreamEvents: eventBytes} {
+		name, stream := schema.MirrorStream(kind, s.name), kind
+		if kind == schema.StreamFrames {
+			stream = s.frames
+		}
+		if err := s.sameOrigin(ctx, name, stream); err != nil {
+			return err
+		}
 		if _, err := s.hub.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Description: stream + " of site " + s.name,
 			Mirror: s.hub.origin(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
 			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1"}}); err != nil {
 			return fmt.Errorf("setting up %s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// sameOrigin makes sure that a mirror, where there is one, is of the given stream: what it holds has that stream's sequence numbers.
+func (s *site) sameOrigin(ctx context.Context, name, stream string) error {
+	old, err := s.hub.js.Stream(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for %s: %w", name, err)
+	}
+	if m := old.CachedInfo().Config.Mirror; m == nil || m.Name != stream {
+		return fmt.Errorf("%s holds what site %s sent before, and that sends %s now; when it is not needed any more, nats stream rm %s begins the mirror anew",
+			name, s.name, stream, name)
 	}
 	return nil
 }

@@ -23,9 +23,15 @@ import (
 // stored reads every frame of FRAMES up to the last one there now.
 func stored(t *testing.T, js jetstream.JetStream) []*schema.Frame {
 	t.Helper()
+	return framesOf(t, js, schema.StreamFrames)
+}
+
+// framesOf reads every frame of a stream up to the last one there now.
+func framesOf(t *testing.T, js jetstream.JetStream, name string) []*schema.Frame {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	stream, err := js.Stream(ctx, schema.StreamFrames)
+	stream, err := js.Stream(ctx, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +55,7 @@ func stored(t *testing.T, js jetstream.JetStream) []*schema.Frame {
 	for {
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			t.Fatalf("reading FRAMES: %v", err)
+			t.Fatalf("reading %s: %v", name, err)
 		}
 		f, err := schema.Decode(m.Subject(), m.Headers(), m.Data())
 		if err != nil {

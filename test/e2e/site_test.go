@@ -102,3 +102,33 @@ func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 	}
 	t.Logf("%d frames, equal by sequence, identity and content", last)
 }
+
+// TestSite_SendsOverASlowLinkWhatItsUplinkSays has a site of 10 frames a second send one of them to the hub, under the same subject and
+// identity, and keep all.
+func TestSite_SendsOverASlowLinkWhatItsUplinkSays(t *testing.T) {
+	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
+	hub := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"})
+	site := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "lisbon", Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
+		NATS: fmt.Sprintf(", leaf: {remotes: [{url: 'nats-leaf://%s'}]}", door), More: "uplink: {cameras: [cam-1], fps: 1, rate: 2MB/s}\n"})
+	near, far := site.JetStream(), hub.JetStream()
+	mirror := schema.MirrorStream(schema.StreamFrames, "lisbon")
+	harness.WaitFor(t, time.Minute, "five frames at the hub", func() bool { return lastOf(t, far, mirror) >= 5 })
+	at := map[string]schema.Frame{}
+	for _, f := range framesOf(t, near, schema.StreamFrames) {
+		at[f.ID()] = *f
+	}
+	thinned := framesOf(t, far, mirror)
+	for i, f := range thinned {
+		if own, ok := at[f.ID()]; !ok || f.Camera != "cam-1" || sha256.Sum256(f.Data) != sha256.Sum256(own.Data) {
+			t.Errorf("frame %s at the hub is not one of cam-1 at the site", f.ID())
+		}
+		if i > 0 {
+			if gap := f.Captured.Sub(thinned[i-1].Captured); gap < 900*time.Millisecond || gap > 1100*time.Millisecond {
+				t.Errorf("%v between two frames, want one second", gap)
+			}
+		}
+	}
+	if r := site.Readyz(); r.Status != 200 || len(r.Degraded) > 0 {
+		t.Errorf("the site is %+v", r)
+	}
+}

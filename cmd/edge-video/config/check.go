@@ -18,6 +18,7 @@ type checker struct {
 func (k *checker) run() {
 	k.names()
 	k.stream()
+	k.uplink()
 	k.listeners()
 	k.nats()
 	k.reading("capture", k.c.Capture.Reading)

@@ -12,6 +12,7 @@ type Config struct {
 	NATS         NATS         `yaml:"nats"`
 	Stream       Stream       `yaml:"stream"`
 	Hub          Hub          `yaml:"hub"`
+	Uplink       Uplink       `yaml:"uplink"`
 	Capture      Capture      `yaml:"capture"`
 	Cameras      []Camera     `yaml:"cameras"`
 	Bridges      []Bridge     `yaml:"bridges"`
@@ -63,6 +64,15 @@ type Stream struct {
 // Hub bounds what a hub mirrors of each site.
 type Hub struct {
 	Mirror   bool          `yaml:"mirror"`
+	MaxAge   time.Duration `yaml:"max_age"`
+	MaxBytes Size          `yaml:"max_bytes"`
+}
+
+// Uplink is what a site sends to its hub, where that is not all.
+type Uplink struct {
+	Cameras  []string      `yaml:"cameras"` // as a bridge's; none for no uplink
+	FPS      float64       `yaml:"fps"`
+	Rate     ByteRate      `yaml:"rate"`
 	MaxAge   time.Duration `yaml:"max_age"`
 	MaxBytes Size          `yaml:"max_bytes"`
 }

@@ -28,7 +28,8 @@ func Default() *Config {
 			Sync:     Sync{Interval: 2 * time.Second},
 			Replicas: 1,
 		},
-		Hub: Hub{MaxAge: 24 * time.Hour, MaxBytes: 5 * GiB},
+		Hub:    Hub{MaxAge: 24 * time.Hour, MaxBytes: 5 * GiB},
+		Uplink: Uplink{Cameras: []string{}, FPS: 1, MaxAge: 24 * time.Hour, MaxBytes: 1 * GiB},
 		Capture: Capture{
 			Reading: Reading{
 				Mode:          ModeJPEG,

@@ -1,0 +1,33 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// UplinkBridge is the name of the bridge that fills UPLINK.
+const UplinkBridge = "uplink"
+
+func (k *checker) uplink() {
+	u := k.c.Uplink
+	if !(u.FPS >= 0 && u.FPS <= 240) {
+		k.fail("uplink.fps", fmt.Sprintf("%v is not from 0 to 240", u.FPS), "write 0 for all, or frames a second such as 1 or 0.2")
+	}
+	if u.Rate < 0 {
+		k.fail("uplink.rate", u.Rate.String()+" is below 0", "write 0B/s for no bound, or bytes a second such as 2MB/s")
+	}
+	k.above("uplink.max_age", u.MaxAge, 0)
+	if u.MaxBytes < 16*MiB {
+		k.fail("uplink.max_bytes", u.MaxBytes.String()+" is too small to absorb an outage of the link", "write at least 16MiB")
+	}
+	if len(u.Cameras) == 0 {
+		return
+	}
+	k.patterns("uplink.cameras", u.Cameras)
+	if slices.ContainsFunc(k.c.Bridges, func(b Bridge) bool { return b.Name == UplinkBridge }) {
+		k.fail("uplink", fmt.Sprintf("its consumer is called %q, which is the name of a bridge", UplinkBridge), "give the bridge another name")
+	}
+	if len(k.c.NATS.Leaf.Remotes) == 0 {
+		k.warn("uplink", "no hub takes what it keeps", "name a hub in nats.leaf.remotes, or remove uplink.cameras")
+	}
+}
