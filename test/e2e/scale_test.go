@@ -171,7 +171,9 @@ func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	options := harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2"))}
-	with := func(keys string) string { return lines(strings.Replace(cacheBridge(cache.URL()), "name: cache,", "name: cache, "+keys, 1)) }
+	with := func(keys string) string {
+		return lines(strings.Replace(cacheBridge(cache.URL()), "name: cache,", "name: cache, "+keys, 1))
+	}
 	options.Bridges = with("workers: standby,")
 	n := harness.NewNode(t, options)
 	b := harness.StartBridge(t, program, n.Config, "apart", "--only", "cache")
