@@ -32,10 +32,10 @@ func (c catchup) delay(meta *jetstream.MsgMetadata, backfill bool) time.Duration
 	return c.limiter.Reserve().Delay()
 }
 
-// pullFrames is how many frames one pull brings, at most most. What waits for its turn longer than ackWait would be delivered again.
-func (c catchup) pullFrames(most int, ackWait time.Duration) int {
+// pullFrames is how many frames one pull brings. What waits for its turn longer than ackWait would be delivered again.
+func (c catchup) pullFrames(ackWait time.Duration) int {
 	if c.limiter == nil {
-		return most
+		return pullFrames
 	}
-	return int(min(max(float64(c.limiter.Limit())*ackWait.Seconds()/8, 1), float64(most)))
+	return int(min(max(float64(c.limiter.Limit())*ackWait.Seconds()/8, 1), pullFrames))
 }

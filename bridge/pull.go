@@ -14,7 +14,7 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 	w := l.session.worker
 	// A pull that the next message does not fit in would never end, whoever wrote that message.
 	most := max(pullBytes, w.config.MaxFrame+headerRoom, int(w.js.Conn().MaxPayload())+headerRoom)
-	frames, keep, consumer := pullFrames, func(context.Context) {}, l.track.consumer
+	keep, consumer := func(context.Context) {}, l.track.consumer
 	options := []jetstream.PullConsumeOpt{jetstream.PullExpiry(pullExpiry), jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		if err = fmt.Errorf("%w: pulling: %w", errSource, err); errors.Is(err, jetstream.ErrPinIDMismatch) {
 			l.lose(err)
@@ -23,7 +23,7 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 	})}
 	switch w.config.workers() {
 	case WorkersShared:
-		frames, keep = sharedPullFrames, l.keepHeld
+		keep = l.keepHeld
 	case WorkersStandby:
 		keep = l.keepPin
 		options = append(options, jetstream.PullPriorityGroup(pinGroup))
@@ -34,7 +34,7 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 			return nil, fmt.Errorf("%w: pulling: %w", errSource, err)
 		}
 	}
-	options = append(options, jetstream.PullMaxMessagesWithBytesLimit(w.pace.pullFrames(frames, w.config.ackWait()), most))
+	options = append(options, jetstream.PullMaxMessagesWithBytesLimit(w.pace.pullFrames(w.config.ackWait()), most))
 	// Not Messages, whose buffer has room for the frames alone and drops what the server says of a pull's end.
 	pull, err := consumer.Consume(func(m jetstream.Msg) { l.take(live, m) }, options...)
 	if err != nil {

@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	// pullFrames and pullBytes bound what one pull brings: without a bound in bytes a backlog of large frames overruns the connection.
-	pullFrames = 256
-	pullBytes  = 16 << 20
+	// pullFrames and pullBytes bound what one pull brings: without a bound in bytes a backlog of large frames overruns the connection. More
+	// is no faster, and each frame that waits is held twice.
+	pullFrames = 64
+	pullBytes  = 8 << 20
 	// headerRoom is what a frame's headers and subject may add to its picture.
 	headerRoom = 64 << 10
 	// pullExpiry is how long a pull waits at an empty stream.

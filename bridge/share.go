@@ -19,8 +19,6 @@ const (
 	sharedAckWait = 5 * time.Second
 	// sharedAckPending bounds the frames with all workers.
 	sharedAckPending = 8 * maxAckPending
-	// sharedPullFrames is how many frames one pull brings: those that wait at one worker are not at another.
-	sharedPullFrames = 64
 )
 
 // ackWait is when JetStream delivers an unacknowledged frame again.

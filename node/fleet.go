@@ -115,8 +115,9 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 	if err := r.update(ctx, f.config, f.ffmpeg); err != nil {
 		return err
 	}
-	tick := time.NewTicker(statusPeriod)
+	tick, memory := time.NewTicker(statusPeriod), time.NewTicker(memoryPeriod)
 	defer tick.Stop()
+	defer memory.Stop()
 	summary := time.Now()
 	last := time.Now()
 	machine := processor{read: machineTime}
@@ -124,6 +125,8 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-memory.C:
+			returnMemory()
 		case u := <-f.updates:
 			u.done <- r.update(ctx, u.config, u.ffmpeg)
 		case now := <-tick.C:
@@ -134,7 +137,6 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			}
 			f.updateHorizon(ctx, r.js, frames, bytes, now.Sub(last))
 			f.watchProcessor(&machine, now, j)
-			returnMemory()
 			last = now
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {
 				summary = now

@@ -3,7 +3,11 @@ package node
 import (
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+	"time"
 )
+
+// memoryPeriod is how often memory is given back.
+const memoryPeriod = time.Second
 
 // idleMemory is how much memory the runtime may keep that nothing uses.
 const idleMemory = 64 << 20

@@ -16,8 +16,8 @@ import (
 
 // Bounds of what a sink holds without an answer, and of one pipeline.
 const (
-	windowFrames = 256
-	windowBytes  = 32 << 20
+	windowFrames = 128
+	windowBytes  = 16 << 20
 	batchFrames  = 32
 	batchBytes   = 4 << 20
 )
