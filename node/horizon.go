@@ -57,7 +57,7 @@ func backlog(ctx context.Context, js jetstream.JetStream) (stored int64, pending
 	}
 	consumers := stream.ListConsumers(ctx)
 	for info := range consumers.Info() {
-		if info.Config.Durable != "" {
+		if info.Config.Durable != "" && info.Config.DeliverSubject == "" { // what is pushed is a hub's mirror: its outage is the hub's to tell
 			pending = max(pending, info.NumPending+uint64(info.NumAckPending))
 		}
 	}
