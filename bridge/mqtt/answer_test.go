@@ -148,8 +148,8 @@ func TestSink_AnswerHasItsClass(t *testing.T) {
 				}
 				return []io.WriterTo{puback(p.PacketID, 0)}
 			}}, 10*time.Second))
-			connect(t, s)
-			errs := send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("a", 2, 10), sinktest.Frame("a", 3, 10))
+			sinktest.Connect(t, s)
+			errs := sinktest.Send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("a", 2, 10), sinktest.Frame("a", 3, 10))
 			last := errors.Is(errs[2], bridge.ErrNotConnected)
 			if errs[0] != nil || !errors.Is(errs[1], c.want) || last == errors.Is(c.want, bridge.ErrRejected) {
 				t.Errorf("got %v", errs)
@@ -180,7 +180,7 @@ func TestSink_AnswersOutOfOrderAreKeptForTheirTurn(t *testing.T) {
 			held = nil
 			return out
 		}}, 10*time.Second))
-	connect(t, s)
+	sinktest.Connect(t, s)
 	answered := 0
 	ended := make(chan struct{})
 	f := sinktest.Frame("a", 1, 10)
@@ -205,19 +205,19 @@ func TestSink_LearnsWhatTheBrokerFindsTooLarge(t *testing.T) {
 		}
 		return []io.WriterTo{puback(p.PacketID, 0)}
 	}}, 10*time.Second))
-	connect(t, s)
+	sinktest.Connect(t, s)
 	small, large, larger := sinktest.Frame("a", 1, 4000), sinktest.Frame("a", 2, 6000), sinktest.Frame("a", 3, 7000)
-	errs := send(t, s, small, large, larger, small)
+	errs := sinktest.Send(t, s, small, large, larger, small)
 	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrNotConnected) {
 		t.Errorf("got %v", errs)
 	}
-	connect(t, s)
-	errs = send(t, s, small, larger, small, large, small)
+	sinktest.Connect(t, s)
+	errs = sinktest.Send(t, s, small, larger, small, large, small)
 	if !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil || !errors.Is(errs[3], bridge.ErrNotConnected) {
 		t.Errorf("got %v the second time", errs)
 	}
-	connect(t, s)
-	errs = send(t, s, small, large, larger, small)
+	sinktest.Connect(t, s)
+	errs = sinktest.Send(t, s, small, large, larger, small)
 	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || !errors.Is(errs[2], bridge.ErrRejected) || errs[3] != nil {
 		t.Errorf("got %v", errs)
 	}

@@ -1,7 +1,6 @@
 package mqtt_test
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"net/url"
@@ -162,34 +161,6 @@ func newSink(t testing.TB, reg prometheus.Registerer, c mqtt.Config) *mqtt.Sink 
 func connected(t testing.TB, c mqtt.Config) *mqtt.Sink {
 	t.Helper()
 	s := newSink(t, prometheus.NewRegistry(), c)
-	connect(t, s)
+	sinktest.Connect(t, s)
 	return s
-}
-
-func connect(t testing.TB, s *mqtt.Sink) {
-	t.Helper()
-	if err := s.Connect(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// send hands over frames and returns how each one ended.
-func send(t *testing.T, s *mqtt.Sink, frames ...*schema.Frame) []error {
-	t.Helper()
-	errs := make([]error, len(frames))
-	var ended sync.WaitGroup
-	ended.Add(len(frames))
-	for i, f := range frames {
-		s.Send(t.Context(), f, func(err error) {
-			errs[i] = err
-			ended.Done()
-		})
-	}
-	ended.Wait()
-	return errs
 }

@@ -38,7 +38,7 @@ func TestSink_MessageIsTheFrame(t *testing.T) {
 	for _, retain := range []bool{false, true} {
 		s := connected(t, mqtt.Config{URL: m.URL(), Topic: template(t, "{site}/{camera}"), Retain: retain})
 		for _, f := range []*schema.Frame{sinktest.Frame("dock-1", 7, 100_000), video} {
-			if err := send(t, s, f)[0]; err != nil {
+			if err := sinktest.Send(t, s, f)[0]; err != nil {
 				t.Fatal(err)
 			}
 			checkMessage(t, <-messages, f)
@@ -92,7 +92,7 @@ func TestContract_OldSubscriberGetsPicturesByTopic(t *testing.T) {
 	for seq := range uint64(count / 2) {
 		for _, camera := range []string{"dock-1", "gate"} {
 			f := sinktest.Frame(camera, seq+1, 50_000)
-			if err := send(t, s, f)[0]; err != nil {
+			if err := sinktest.Send(t, s, f)[0]; err != nil {
 				t.Fatal(err)
 			}
 			want = append(want, "cameras/"+camera+" 1 "+hex.EncodeToString(f.Data))
@@ -109,7 +109,7 @@ func TestContract_OldSubscriberGetsPicturesByTopic(t *testing.T) {
 func TestSink_PacketBeyondTheBrokersMaximumIsRejectedAlone(t *testing.T) {
 	m := harness.StartMosquitto(t, harness.MosquittoOptions{Config: []string{"max_packet_size 20000"}})
 	s := connected(t, mqtt.Config{URL: m.URL(), Topic: template(t, "{camera}")})
-	errs := send(t, s, sinktest.Frame("a", 1, 19_000), sinktest.Frame("a", 2, 20_000), sinktest.Frame("a", 3, 19_000))
+	errs := sinktest.Send(t, s, sinktest.Frame("a", 1, 19_000), sinktest.Frame("a", 2, 20_000), sinktest.Frame("a", 3, 19_000))
 	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
 		t.Errorf("got %v", errs)
 	}
@@ -120,7 +120,7 @@ func TestSink_TopicWithoutRightsIsPermission(t *testing.T) {
 	writeFile(t, acl, "topic readwrite open/#\n")
 	m := harness.StartMosquitto(t, harness.MosquittoOptions{Config: []string{"acl_file " + acl}})
 	s := connected(t, mqtt.Config{URL: m.URL(), Topic: template(t, "{camera}/x")})
-	errs := send(t, s, sinktest.Frame("open", 1, 100), sinktest.Frame("closed", 1, 100), sinktest.Frame("open", 2, 100))
+	errs := sinktest.Send(t, s, sinktest.Frame("open", 1, 100), sinktest.Frame("closed", 1, 100), sinktest.Frame("open", 2, 100))
 	if errs[0] != nil || bridge.FaultOf(errs[1]) != bridge.FaultPermission || !errors.Is(errs[1], bridge.ErrNotConnected) || !errors.Is(errs[2], bridge.ErrNotConnected) {
 		t.Errorf("got %v", errs)
 	}
@@ -145,8 +145,8 @@ func TestSink_FramesWithoutSubscriberAreCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connect(t, s)
-	for _, err := range send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("a", 2, 10)) {
+	sinktest.Connect(t, s)
+	for _, err := range sinktest.Send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("a", 2, 10)) {
 		if err != nil {
 			t.Error(err)
 		}

@@ -46,8 +46,8 @@ func published(t *testing.T, r *harness.RabbitMQ, c rabbitmq.Config, f *schema.F
 	}
 	c.URL, c.Exchange, c.RoutingKey = r.URL(), "contracts", template(t, "camera.metadata.event")
 	s := newSink(t, prometheus.NewRegistry(), c)
-	connect(t, s)
-	if err := send(t, s, f)[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, f)[0]; err != nil {
 		t.Fatal(err)
 	}
 	d, ok, err := ch.Get("contracts-queue", true)
@@ -122,9 +122,9 @@ func whatIsNoneOfTheKindIsRejected(t *testing.T, r *harness.RabbitMQ) {
 		rabbitmq.BodyStatus: eventFrame(t, schema.Event{Class: schema.ClassNode, Name: "gate-7", Kind: schema.KindCameras})}
 	for body, next := range good {
 		s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.URL(), Exchange: "contracts", RoutingKey: template(t, "x"), Body: body})
-		connect(t, s)
+		sinktest.Connect(t, s)
 		bad := []*schema.Frame{sinktest.Frame("dock-1", 1, 500), eventFrame(t, schema.Event{Class: schema.ClassBridge, Name: "b", Kind: schema.KindState})}
-		for i, err := range send(t, s, append(bad, next)...) {
+		for i, err := range sinktest.Send(t, s, append(bad, next)...) {
 			if rejected := errors.Is(err, bridge.ErrRejected); rejected != (i < len(bad)) || !rejected && err != nil {
 				t.Errorf("body %s, frame %d: %v", body, i, err)
 			}

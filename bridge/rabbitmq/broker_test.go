@@ -1,9 +1,7 @@
 package rabbitmq_test
 
 import (
-	"context"
 	"log/slog"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -112,32 +110,4 @@ func newSink(t testing.TB, reg prometheus.Registerer, c rabbitmq.Config) *rabbit
 		t.Fatal(err)
 	}
 	return s
-}
-
-func connect(t testing.TB, s *rabbitmq.Sink) {
-	t.Helper()
-	if err := s.Connect(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// send hands over frames and returns how each one ended.
-func send(t *testing.T, s *rabbitmq.Sink, frames ...*schema.Frame) []error {
-	t.Helper()
-	errs := make([]error, len(frames))
-	var ended sync.WaitGroup
-	ended.Add(len(frames))
-	for i, f := range frames {
-		s.Send(t.Context(), f, func(err error) {
-			errs[i] = err
-			ended.Done()
-		})
-	}
-	ended.Wait()
-	return errs
 }

@@ -62,21 +62,21 @@ func hungBrokerIsATimeout(t *testing.T, r *harness.RabbitMQ) {
 	harness.WaitFor(t, 30*time.Second, "a connection within 300ms", func() bool { return s.Connect(t.Context()) == nil })
 	t.Cleanup(func() { _ = s.Close() })
 	p.Hang()
-	checkFault(t, send(t, s, sinktest.Frame("a", 1, 1000))[0], bridge.FaultTimeout, "no confirm for 300ms")
+	checkFault(t, sinktest.Send(t, s, sinktest.Frame("a", 1, 1000))[0], bridge.FaultTimeout, "no confirm for 300ms")
 }
 
 func permissionTakenAway(t *testing.T, r *harness.RabbitMQ) {
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.UserURL("tenant", "tenant/7"), Exchange: "theirs", RoutingKey: template(t, "k")})
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
 		t.Fatal(err)
 	}
 	r.Ctl("set_permissions", "-p", "tenant/7", "tenant", "^theirs$", "", "")
-	connect(t, s) // a channel that has been allowed once stays so
-	checkFault(t, send(t, s, sinktest.Frame("a", 2, 10))[0], bridge.FaultPermission, "access to exchange 'theirs'")
+	sinktest.Connect(t, s) // a channel that has been allowed once stays so
+	checkFault(t, sinktest.Send(t, s, sinktest.Frame("a", 2, 10))[0], bridge.FaultPermission, "access to exchange 'theirs'")
 	r.Ctl("set_permissions", "-p", "tenant/7", "tenant", "^theirs$", "^theirs$", "")
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 2, 10))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 2, 10))[0]; err != nil {
 		t.Errorf("got %v with the permission back", err)
 	}
 }

@@ -67,11 +67,11 @@ func messageIsTheFrame(t *testing.T, r *harness.RabbitMQ) {
 		s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{
 			URL: r.URL(), Exchange: "plain", RoutingKey: template(t, "{site}.camera.{camera}"), Persistent: persistent,
 		})
-		connect(t, s)
+		sinktest.Connect(t, s)
 		video := sinktest.Frame("dock-2", 8, 300_000)
 		video.ContentType, video.Keyframe, video.Replayed = schema.ContentH264, true, true
 		for _, f := range []*schema.Frame{sinktest.Frame("dock-1", 7, 100_000), video} {
-			if err := send(t, s, f)[0]; err != nil {
+			if err := sinktest.Send(t, s, f)[0]; err != nil {
 				t.Fatal(err)
 			}
 			d, ok, err := ch.Get("plain-queue", true)
@@ -110,8 +110,8 @@ func unroutableIsCounted(t *testing.T, r *harness.RabbitMQ) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	connect(t, s)
-	for _, err := range send(t, s, sinktest.Frame("a", 1, 5000), sinktest.Frame("a", 2, 5000), sinktest.Frame("a", 3, 5000)) {
+	sinktest.Connect(t, s)
+	for _, err := range sinktest.Send(t, s, sinktest.Frame("a", 1, 5000), sinktest.Frame("a", 2, 5000), sinktest.Frame("a", 3, 5000)) {
 		if err != nil {
 			t.Errorf("an unroutable frame ended with %v", err)
 		}
@@ -135,12 +135,12 @@ func unroutableIsCounted(t *testing.T, r *harness.RabbitMQ) {
 func nackIsNotConnected(t *testing.T, r *harness.RabbitMQ) {
 	bind(t, channel(t, r), "small", "small-queue", amqp.Table{"x-max-length": 1, "x-overflow": "reject-publish"})
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.URL(), Exchange: "small", RoutingKey: template(t, "{camera}")})
-	connect(t, s)
+	sinktest.Connect(t, s)
 	var all []*schema.Frame
 	for seq := range uint64(20) {
 		all = append(all, sinktest.Frame("a", seq+1, 1000))
 	}
-	errs := send(t, s, all...)
+	errs := sinktest.Send(t, s, all...)
 	last := errs[len(errs)-1]
 	if errs[0] != nil {
 		t.Errorf("got %v first", errs[0])
@@ -151,15 +151,15 @@ func nackIsNotConnected(t *testing.T, r *harness.RabbitMQ) {
 func tooLargeIsRejected(t *testing.T, r *harness.RabbitMQ) {
 	bind(t, channel(t, r), "large", "large-queue", nil)
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.URL(), Exchange: "large", RoutingKey: template(t, "{camera}")})
-	connect(t, s)
+	sinktest.Connect(t, s)
 	frames := []*schema.Frame{sinktest.Frame("a", 1, maxMessage), sinktest.Frame("a", 2, maxMessage+1), sinktest.Frame("a", 3, 10)}
-	first := send(t, s, frames...)
+	first := sinktest.Send(t, s, frames...)
 	var told *amqp.Error
 	if err := first[1]; !errors.Is(err, bridge.ErrNotConnected) || !errors.As(err, &told) || told.Code != amqp.PreconditionFailed {
 		t.Fatalf("got %v for the frame that ended the connection", err)
 	}
-	connect(t, s)
-	if errs := send(t, s, frames...); errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
+	sinktest.Connect(t, s)
+	if errs := sinktest.Send(t, s, frames...); errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
 		t.Errorf("got %v on the next connection", errs)
 	}
 }
@@ -168,8 +168,8 @@ func longRoutingKeyIsRejected(t *testing.T, r *harness.RabbitMQ) {
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{
 		URL: r.URL(), Exchange: "long", RoutingKey: template(t, strings.Repeat("k", 250)+"{camera}"),
 	})
-	connect(t, s)
-	errs := send(t, s, sinktest.Frame("short", 1, 10), sinktest.Frame("longer", 1, 10), sinktest.Frame("short", 2, 10))
+	sinktest.Connect(t, s)
+	errs := sinktest.Send(t, s, sinktest.Frame("short", 1, 10), sinktest.Frame("longer", 1, 10), sinktest.Frame("short", 2, 10))
 	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
 		t.Errorf("got %v", errs)
 	}
@@ -178,18 +178,18 @@ func longRoutingKeyIsRejected(t *testing.T, r *harness.RabbitMQ) {
 func blockedBroker(t *testing.T, r *harness.RabbitMQ) {
 	bind(t, channel(t, r), "blocked", "blocked-queue", nil)
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.URL(), Exchange: "blocked", RoutingKey: template(t, "{camera}")})
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 1, 1000))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 1, 1000))[0]; err != nil {
 		t.Fatal(err)
 	}
 	r.Ctl("set_vm_memory_high_watermark", "0.0001")
 	t.Cleanup(func() { r.Ctl("set_vm_memory_high_watermark", "0.4") })
-	for _, err := range send(t, s, sinktest.Frame("a", 2, 1000), sinktest.Frame("a", 3, 1000)) {
+	for _, err := range sinktest.Send(t, s, sinktest.Frame("a", 2, 1000), sinktest.Frame("a", 3, 1000)) {
 		checkFault(t, err, bridge.FaultBlocked, "low on memory")
 	}
 	r.Ctl("set_vm_memory_high_watermark", "0.4")
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 2, 1000))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 2, 1000))[0]; err != nil {
 		t.Errorf("got %v after the broker was unblocked", err)
 	}
 }
@@ -204,14 +204,14 @@ func foreignExchange(t *testing.T, r *harness.RabbitMQ) {
 
 func exchangeDeleted(t *testing.T, r *harness.RabbitMQ) {
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{URL: r.URL(), Exchange: "brief", RoutingKey: template(t, "k")})
-	connect(t, s)
+	sinktest.Connect(t, s)
 	if err := channel(t, r).ExchangeDelete("brief", false, false); err != nil {
 		t.Fatal(err)
 	}
-	err := send(t, s, sinktest.Frame("a", 1, 10))[0]
+	err := sinktest.Send(t, s, sinktest.Frame("a", 1, 10))[0]
 	checkFault(t, err, bridge.FaultMissing, "brief")
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
 		t.Errorf("got %v after connecting again", err)
 	}
 }
@@ -220,7 +220,7 @@ func connectionName(t *testing.T, r *harness.RabbitMQ) {
 	s := newSink(t, prometheus.NewRegistry(), rabbitmq.Config{
 		URL: r.URL(), Exchange: "e", RoutingKey: template(t, "k"), Name: "edge-video gate-7 broker",
 	})
-	connect(t, s)
+	sinktest.Connect(t, s)
 	if got := r.Ctl("list_connections", "client_properties"); !strings.Contains(got, "edge-video gate-7 broker") {
 		t.Errorf("the broker lists %s", got)
 	}

@@ -45,10 +45,10 @@ func camerasHaveTheirOwnRoutes(t *testing.T, r *harness.RabbitMQ) {
 	for _, exchange := range []string{"all", "gate-only", "elsewhere"} {
 		bind(t, ch, exchange, exchange+"-queue", nil)
 	}
-	connect(t, s)
+	sinktest.Connect(t, s)
 	gate, dock, porto := sinktest.Frame("gate", 1, 10), sinktest.Frame("dock", 1, 10), sinktest.Frame("dock", 2, 10)
 	porto.Site = "porto"
-	for _, err := range send(t, s, gate, dock, porto) {
+	for _, err := range sinktest.Send(t, s, gate, dock, porto) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,8 +78,8 @@ func declaresNothingWithoutTheRight(t *testing.T, r *harness.RabbitMQ) {
 	s := newSink(t, prometheus.NewRegistry(), c)
 	checkFault(t, s.Connect(t.Context()), bridge.FaultMissing, `looking for topic exchange "open"`)
 	bind(t, ch, "open", "open-queue", nil)
-	connect(t, s)
-	if err := send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
+	sinktest.Connect(t, s)
+	if err := sinktest.Send(t, s, sinktest.Frame("a", 1, 10))[0]; err != nil {
 		t.Errorf("got %v on an exchange that is there", err)
 	}
 	c.Passive = false

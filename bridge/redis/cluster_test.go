@@ -123,7 +123,7 @@ func clusterFaults(t *testing.T, c clustered) {
 		for seq := range uint64(8) {
 			all = append(all, sinktest.Frame("faults", seq+1, 1000))
 		}
-		return errors.Join(send(t, s, all...)...)
+		return errors.Join(sinktest.Send(t, s, all...)...)
 	}
 	wantFault(t, fault(func(c *redis.Config) { c.URL = "redis://:wrong@" + c.URL[len("redis://:pass@"):] }), bridge.FaultCredentials, "WRONGPASS")
 	wantFault(t, fault(func(c *redis.Config) { c.Cluster, c.Addresses = false, nil }), bridge.FaultConflict, "MOVED")

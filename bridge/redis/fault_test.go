@@ -36,7 +36,7 @@ func faultAt(t *testing.T, url string) error {
 			t.Error(err)
 		}
 	}()
-	return send(t, s, sinktest.Frame("dock-1", 1, 1000))[0]
+	return sinktest.Send(t, s, sinktest.Frame("dock-1", 1, 1000))[0]
 }
 
 func TestFault_IsNamedByWhatAnOperatorMustChange(t *testing.T) {
@@ -82,11 +82,11 @@ func TestFault_RightsLostWhileConnected(t *testing.T) {
 	r := harness.StartRedis(t, harness.RedisOptions{})
 	do(t, r, "acl", "setuser", "writer", "on", ">right", "~frames:*", "+ping", "+set")
 	s := connected(t, redis.Config{URL: "redis://writer:right@" + r.Addr(), Key: template(t, "frames:{seq}"), TTL: time.Minute})
-	if err := send(t, s, sinktest.Frame("dock-1", 1, 10))[0]; err != nil {
+	if err := sinktest.Send(t, s, sinktest.Frame("dock-1", 1, 10))[0]; err != nil {
 		t.Fatal(err)
 	}
 	do(t, r, "acl", "setuser", "writer", "-set")
-	wantFault(t, send(t, s, sinktest.Frame("dock-1", 2, 10))[0], bridge.FaultPermission, "NOPERM")
+	wantFault(t, sinktest.Send(t, s, sinktest.Frame("dock-1", 2, 10))[0], bridge.FaultPermission, "NOPERM")
 }
 
 func TestFault_ServerThatCannotSave(t *testing.T) {
@@ -138,7 +138,7 @@ func TestSink_FrameAboveTheServersLimitIsTriedOnceAndRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			var left []*schema.Frame
-			for i, err := range send(t, s, frames...) {
+			for i, err := range sinktest.Send(t, s, frames...) {
 				switch large := frames[i].Seq == 3; {
 				case errors.Is(err, bridge.ErrNotConnected):
 					left = append(left, frames[i])

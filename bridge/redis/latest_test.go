@@ -29,7 +29,7 @@ func TestLatest_IsTheNewestFrameAndNeverGoesBack(t *testing.T) {
 	}
 	sent := func(s *redis.Sink, frames ...*schema.Frame) {
 		t.Helper()
-		for _, err := range send(t, s, frames...) {
+		for _, err := range sinktest.Send(t, s, frames...) {
 			if err != nil {
 				t.Fatal(err)
 			}

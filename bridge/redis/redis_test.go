@@ -1,12 +1,10 @@
 package redis_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -76,7 +74,7 @@ func TestSink_StoresBodyForItsTime(t *testing.T) {
 	for _, ttl := range []time.Duration{0, time.Minute, 90*time.Second + 500*time.Millisecond} {
 		s := connected(t, redis.Config{URL: r.URL(), Key: template(t, "{site}/{camera}/{unixnano}"), TTL: ttl})
 		f := sinktest.Frame("dock-1", 1, 100_000)
-		if err := send(t, s, f)[0]; err != nil {
+		if err := sinktest.Send(t, s, f)[0]; err != nil {
 			t.Fatal(err)
 		}
 		key := fmt.Sprintf("lisbon/dock-1/%d", f.Captured.UnixNano())
@@ -104,7 +102,7 @@ func TestSink_MetadataIsBounded(t *testing.T) {
 	for seq := range uint64(500) {
 		all = append(all, sinktest.Frame("dock-1", seq+1, 10))
 	}
-	for _, err := range send(t, s, all...) {
+	for _, err := range sinktest.Send(t, s, all...) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +128,7 @@ func TestSink_FullServerIsNotConnected(t *testing.T) {
 	for seq := range uint64(60) {
 		all = append(all, sinktest.Frame("dock-1", seq+1, 100_000))
 	}
-	errs := send(t, s, all...)
+	errs := sinktest.Send(t, s, all...)
 	last := errs[len(errs)-1]
 	if errs[0] != nil || !errors.Is(last, bridge.ErrNotConnected) || !strings.Contains(last.Error(), "OOM") {
 		t.Errorf("got %v first and %v last", errs[0], last)
@@ -146,12 +144,12 @@ func TestSink_ReadOnlyAndForbiddenAreNotConnected(t *testing.T) {
 	r := harness.StartRedis(t, harness.RedisOptions{})
 	do(t, r, "acl", "setuser", "watcher", "on", ">watch", "~*", "+ping")
 	s := connected(t, redis.Config{URL: "redis://watcher:watch@" + r.Addr(), Key: template(t, "k"), TTL: time.Minute})
-	if err := send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "NOPERM") {
+	if err := sinktest.Send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("got %v without the right to set", err)
 	}
 	do(t, r, "replicaof", "127.0.0.1", fmt.Sprint(harness.FreePort(t)))
 	s = connected(t, redis.Config{URL: r.URL(), Key: template(t, "k"), TTL: time.Minute})
-	if err := send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "READONLY") {
+	if err := sinktest.Send(t, s, sinktest.Frame("c", 1, 10))[0]; !errors.Is(err, bridge.ErrNotConnected) || !strings.Contains(err.Error(), "READONLY") {
 		t.Errorf("got %v from a replica", err)
 	}
 }
@@ -162,7 +160,7 @@ func TestSink_WrongTypeIsRejectedAloneInItsPlace(t *testing.T) {
 	s := connected(t, redis.Config{
 		URL: r.URL(), Key: template(t, "k:{camera}:{seq}"), TTL: time.Minute, Metadata: redis.Metadata{Stream: template(t, "meta:{camera}")},
 	})
-	errs := send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("b", 1, 10), sinktest.Frame("a", 2, 10))
+	errs := sinktest.Send(t, s, sinktest.Frame("a", 1, 10), sinktest.Frame("b", 1, 10), sinktest.Frame("a", 2, 10))
 	if errs[0] != nil || !errors.Is(errs[1], bridge.ErrRejected) || errs[2] != nil {
 		t.Errorf("got %v", errs)
 	}
@@ -231,29 +229,6 @@ func newSink(t testing.TB, c redis.Config) *redis.Sink {
 func connected(t testing.TB, c redis.Config) *redis.Sink {
 	t.Helper()
 	s := newSink(t, c)
-	if err := s.Connect(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	sinktest.Connect(t, s)
 	return s
-}
-
-// send hands over frames and returns how each one ended.
-func send(t *testing.T, s *redis.Sink, frames ...*schema.Frame) []error {
-	t.Helper()
-	errs := make([]error, len(frames))
-	var ended sync.WaitGroup
-	ended.Add(len(frames))
-	for i, f := range frames {
-		s.Send(t.Context(), f, func(err error) {
-			errs[i] = err
-			ended.Done()
-		})
-	}
-	ended.Wait()
-	return errs
 }

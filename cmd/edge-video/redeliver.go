@@ -109,7 +109,11 @@ func (r *redeliver) stop(ctx context.Context) bridge.Progress {
 		if answer, err := r.ask(ctx, true); err != nil || answer.Ended {
 			return r.progress()
 		}
-		time.Sleep(errandPoll / 10)
+		select {
+		case <-ctx.Done():
+			return r.progress()
+		case <-time.After(errandPoll / 10):
+		}
 	}
 }
 
