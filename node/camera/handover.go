@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/edge-video/edge-video/schema"
 )
 
 // errReplaced says that a run was ended so that the next one can begin with another configuration.
@@ -47,8 +45,7 @@ func (r *Reader) relieve(ctx context.Context, old *session) (*session, error) {
 			old.retire()
 			return next, nil
 		case <-old.ended: // it failed by itself, or the camera gave it up for the new one
-			r.hold(next)
-			r.report(State{State: schema.CameraStarting, Epoch: next.epoch})
+			r.expect(next)
 			return next, nil
 		case c := <-r.changes:
 			r.adopt(c)

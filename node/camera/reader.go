@@ -96,8 +96,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	r.looks = newLooks(ctx, r.ffmpeg, r.look)
 	for r.turn(ctx) == nil {
 		s := r.begin(ctx)
-		r.hold(s)
-		r.report(State{State: schema.CameraStarting, Epoch: s.epoch})
+		r.expect(s)
 		s, err := r.attend(ctx, s)
 		if ctx.Err() != nil {
 			break
@@ -202,8 +201,25 @@ func (r *Reader) adopt(c change) {
 func (r *Reader) hold(s *session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.holder == nil || r.holder.epoch < s.epoch {
-		r.holder = s
+	r.holds(s)
+}
+
+// holds reports whether it changed the holder; r.mu is held.
+func (r *Reader) holds(s *session) bool {
+	if r.holder != nil && r.holder.epoch >= s.epoch {
+		return false
+	}
+	r.holder = s
+	return true
+}
+
+// expect makes s, which runs already, the session whose reports are passed on, and says that the camera starts. Where its first picture
+// was quicker both have been done, and the camera is up.
+func (r *Reader) expect(s *session) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.holds(s) {
+		r.say(State{State: schema.CameraStarting, Epoch: s.epoch, Faults: r.faults})
 	}
 }
 
@@ -211,10 +227,12 @@ func (r *Reader) hold(s *session) {
 func (r *Reader) report(st State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.say(st)
+}
+
+// say passes on a state with where the breaker stands; r.mu is held.
+func (r *Reader) say(st State) {
 	st.Breaker = r.breaker(st.State)
-	if st.State == schema.CameraStarting {
-		st.Faults = r.faults
-	}
 	r.out.State(st)
 }
 
