@@ -23,7 +23,7 @@ run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL
 	bin/edge-video demo
 
 test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis and Mosquitto
-	$(GO) test -race -p 1 -timeout 20m ./...
+	$(GO) test -race -p 2 -timeout 20m ./...
 
 soak: deps ## the long form of the tests that `make test` scales down
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9' ./test/e2e
