@@ -11,14 +11,16 @@ import (
 // gate is a toxic that is always in place. It holds bytes back while it is shut, and can be slow while it is open. Toxiproxy's own timeout
 // toxic would drop the bytes, so that no writer ever blocks, and adding a toxic to a link whose far end does not read blocks for ever.
 type gate struct {
-	ended chan struct{} // closed for good when the proxy is not needed any more
+	// ended is closed for good when the proxy is not needed any more. It lets the goroutines of links end whose writer is gone: toxiproxy
+	// leaves them behind, blocked on their output.
+	ended chan struct{}
 	mu    sync.Mutex
 	open  chan struct{} // closed while bytes may pass
 	delay time.Duration // of each chunk, of at most 32 KiB, which also bounds the rate
 }
 
-func (g *gate) init() {
-	g.ended = make(chan struct{})
+func (g *gate) init(ended chan struct{}) {
+	g.ended = ended
 	g.open = make(chan struct{})
 }
 
@@ -50,9 +52,6 @@ func (g *gate) state() (opened chan struct{}, delay time.Duration) {
 	defer g.mu.Unlock()
 	return g.open, g.delay
 }
-
-// finish lets the goroutines of links end whose writer is gone: toxiproxy leaves them behind, blocked on their output.
-func (g *gate) finish() { close(g.ended) }
 
 // Pipe moves chunks of one connection in one direction.
 func (g *gate) Pipe(stub *toxics.ToxicStub) {

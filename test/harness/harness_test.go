@@ -124,6 +124,33 @@ func TestProxy_HangBlocksWriter(t *testing.T) {
 	}
 }
 
+func TestProxy_ShapedIsALineOfARateAndALatency(t *testing.T) {
+	t.Parallel()
+	p := harness.StartProxy(t, echo(t))
+	c := dial(t, p.Addr())
+	roundTrip(t, c)
+	p.Shape(1<<20, 100*time.Millisecond)
+	began := time.Now()
+	roundTrip(t, c)
+	if took := time.Since(began); took < 200*time.Millisecond {
+		t.Errorf("there and back takes %v, want at least twice the latency", took)
+	}
+	began = time.Now()
+	go func() { _, _ = c.Write(make([]byte, 1<<20)) }()
+	if err := c.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.ReadFull(c, make([]byte, 1<<20)); err != nil {
+		t.Fatalf("got %d bytes: %v", n, err)
+	}
+	// the two directions work at the same time, each with the latency
+	if took := time.Since(began); took < 1200*time.Millisecond || took > 3*time.Second {
+		t.Errorf("1 MiB takes %v there and back at 1 MiB/s and 100 ms", took)
+	}
+	p.Restore()
+	roundTrip(t, c)
+}
+
 func TestJPEGOfSize_DecodesAtExactSize(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{2 << 10, 2<<10 + 1, 65_000, 70_000, 1_500_000, 20 << 20} {

@@ -14,7 +14,8 @@ import (
 type Proxy struct {
 	t     testing.TB
 	proxy *toxiproxy.Proxy
-	gates []*gate // one per direction
+	gates []*gate // one per direction, as of the shapers
+	lines []*shaper
 }
 
 // StartProxy starts a proxy in front of target, which need not listen yet.
@@ -23,23 +24,32 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	p := &Proxy{t: t, proxy: toxiproxy.NewProxy(server, target, hostPort(FreePort(t)), target)}
 	toxics.Register("gate", new(gate))
+	toxics.Register("shaper", new(shaper))
+	ended := make(chan struct{})
 	for _, direction := range []string{"upstream", "downstream"} {
-		w, err := p.proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"gate","stream":"` + direction + `"}`))
-		if err != nil {
-			t.Fatalf("adding a gate to the proxy: %v", err)
-		}
-		g := w.Toxic.(*gate)
-		g.init()
+		g := p.add("gate", direction).(*gate)
+		g.init(ended)
 		p.gates = append(p.gates, g)
+		line := p.add("shaper", direction).(*shaper)
+		line.ended = ended
+		p.lines = append(p.lines, line)
 	}
 	t.Cleanup(func() {
 		p.proxy.Stop()
-		for _, g := range p.gates {
-			g.finish()
-		}
+		close(ended)
 	})
 	p.Restore()
 	return p
+}
+
+// add puts a toxic of ours in place.
+func (p *Proxy) add(kind, direction string) toxics.Toxic {
+	p.t.Helper()
+	w, err := p.proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"` + kind + `","stream":"` + direction + `"}`))
+	if err != nil {
+		p.t.Fatalf("adding a %s to the proxy: %v", kind, err)
+	}
+	return w.Toxic
 }
 
 // Addr is where the proxy listens.
@@ -60,16 +70,24 @@ func (p *Proxy) Slow(delay time.Duration) {
 	}
 }
 
+// Shape makes each connection a line of a rate in bytes a second, 0 for no bound, and a latency, either way.
+func (p *Proxy) Shape(rate int64, latency time.Duration) {
+	for _, line := range p.lines {
+		line.shape(rate, latency)
+	}
+}
+
 // Cut drops every connection and refuses new ones.
 func (p *Proxy) Cut() { p.proxy.Stop() }
 
-// Restore ends Hang, Slow and Cut.
+// Restore ends Hang, Slow, Shape and Cut.
 func (p *Proxy) Restore() {
 	p.t.Helper()
 	for _, g := range p.gates {
 		g.set(true)
 		g.slow(0)
 	}
+	p.Shape(0, 0)
 	if p.proxy.Enabled {
 		return
 	}
