@@ -5,23 +5,91 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
+	"time"
+)
+
+const (
+	// repeatPeriod is how often the same complaint of the embedded server is passed on.
+	repeatPeriod = time.Minute
+	// repeatKinds bounds how many are known at once.
+	repeatKinds = 256
 )
 
 // natsLog passes the embedded server's log on to slog, and keeps what the server calls fatal: an embedded server does not end the
-// process, it merely stops starting.
+// process, it merely stops starting. What the server complains of again and again is passed on once a minute, with how often it was said.
 type natsLog struct {
-	log *slog.Logger
+	log  *slog.Logger
+	link func(level slog.Level, text string) // takes what is said of links to hubs
 
-	mu    sync.Mutex
-	fatal error
+	mu     sync.Mutex
+	fatal  error
+	repeat map[string]*repetition
+}
+
+// repetition is a complaint that was passed on.
+type repetition struct {
+	at    time.Time
+	count int // not passed on since
 }
 
 func (l *natsLog) write(level slog.Level, format string, v ...any) {
-	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintf(format, v...)))
+	enabled := l.log.Enabled(context.Background(), level)
+	if !enabled && level < slog.LevelDebug {
+		return
 	}
+	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	if link, ok := aboutLink(text); ok {
+		l.link(level, link)
+	}
+	if !enabled {
+		return
+	}
+	var more []any
+	if level >= slog.LevelWarn {
+		again, count := l.again(text)
+		if again {
+			return
+		}
+		if count > 0 {
+			more = []any{"repeated", count}
+		}
+	}
+	l.log.Log(context.Background(), level, text, more...)
+}
+
+// aboutLink takes what the server says of a leaf node connection without the connection's own name.
+func aboutLink(text string) (string, bool) {
+	if strings.Contains(text, "as leafnode to remote") {
+		return text, true
+	}
+	if !strings.Contains(text, " - lid") {
+		return "", false
+	}
+	parts := strings.SplitN(text, " - ", 3)
+	return parts[len(parts)-1], true
+}
+
+// again says that the same was passed on within the last minute, but for numbers; else how often it was held back since then.
+func (l *natsLog) again(text string) (again bool, count int) {
+	key := regexp.MustCompile(`[0-9]+`).ReplaceAllString(text, "#")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if r := l.repeat[key]; r != nil {
+		if now.Sub(r.at) < repeatPeriod {
+			r.count++
+			return true, 0
+		}
+		count = r.count
+	}
+	if l.repeat == nil || len(l.repeat) >= repeatKinds {
+		l.repeat = map[string]*repetition{}
+	}
+	l.repeat[key] = &repetition{at: now}
+	return false, count
 }
 
 func (l *natsLog) Noticef(format string, v ...any) { l.write(slog.LevelDebug, format, v...) }

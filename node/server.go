@@ -44,12 +44,17 @@ type Server struct {
 	user   nkeys.KeyPair // the node's own
 	users  users
 
+	restarts chan string // reasons; holds one
+	reloads  sync.Mutex  // one at a time
+
 	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
 
 	mu    sync.Mutex
 	srv   *server.Server // nil while down
 	err   error          // why it is not healthy
 	sites []Site         // that have credentials; replaced as a whole
+	held  map[int]bool   // remotes that are kept down; replaced as a whole
+	heard map[int]heard  // of the remotes
 }
 
 // NewServer makes a server; Run starts it.
@@ -63,7 +68,7 @@ func NewServer(config ServerConfig, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	return &Server{config: config, log: log, ready: make(chan struct{}), user: user, users: users{self: self, anonymous: anonymous},
-		err: errors.New("starting: recovering stored frames")}, nil
+		restarts: make(chan string, 1), heard: map[int]heard{}, err: errors.New("starting: recovering stored frames")}, nil
 }
 
 // Ready is closed when the streams exist and can be written for the first time.
@@ -137,6 +142,8 @@ func (s *Server) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case reason := <-s.restarts:
+			s.heal(ctx, errors.New(reason))
 		case <-tick.C:
 			if fault := s.fault(); fault != nil {
 				s.heal(ctx, fault)
@@ -168,7 +175,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.readSites(); err != nil {
 		return err
 	}
-	opts, err := s.config.options(s.users, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	opts, err := s.options()
 	if err != nil {
 		return err
 	}
@@ -176,7 +183,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("configuring the embedded NATS server: %w", err)
 	}
-	log := &natsLog{log: s.log.With("part", "nats")}
+	log := &natsLog{log: s.log.With("part", "nats"), link: s.hear}
 	srv.SetLoggerV2(log, false, false, false)
 	began := time.Now()
 	// Start returns by itself; what it started ends with Shutdown.
@@ -210,6 +217,16 @@ func (s *Server) start(ctx context.Context) error {
 	s.setErr(nil)
 	s.log.Info("stream ready", "data_dir", s.config.DataDir, "nats", clientURL(srv), "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// options are those of the server as it is to be now.
+func (s *Server) options() (*server.Options, error) {
+	opts, err := s.config.options(s.users, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	if err != nil {
+		return nil, err
+	}
+	s.hold(opts)
+	return opts, nil
 }
 
 // clientURL is where clients outside the process connect.

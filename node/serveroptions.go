@@ -33,24 +33,18 @@ type UplinkConfig struct {
 	MaxBytes int64
 }
 
-// LeafConfig is how leaf nodes reach this server, and the hubs it is a leaf of.
-type LeafConfig struct {
-	Listen   string
-	Insecure bool // leaf nodes from other machines may come without credentials
-	Remotes  []LeafRemote
-}
-
-// LeafRemote is one hub.
-type LeafRemote struct {
-	URL         string
-	Credentials string // a file; "" = none
-}
-
 // ClusterConfig joins the nodes of one site.
 type ClusterConfig struct {
 	Name, Listen string
 	Routes       []string
 }
+
+const (
+	// pingInterval and pingsOut are how soon a connection over which nothing comes counts as lost: within 60 to 75 s. A link's answer
+	// waits behind the frames under way, which on a slow one may take most of that.
+	pingInterval = 15 * time.Second
+	pingsOut     = 3
+)
 
 // headerRoom is what the payload limit allows for a frame's headers.
 const headerRoom = 64 << 10
@@ -69,7 +63,8 @@ func (c *ServerConfig) options(own users, sites []Site, warn func(error)) (o *se
 		JetStreamDomain:        c.Site,
 		MaxPayload:             MaxPayload(c.MaxFrame),
 		MaxPending:             128 << 20, // above what a consumer's pull of many frames brings at once
-		PingInterval:           30 * time.Second,
+		PingInterval:           pingInterval,
+		MaxPingsOut:            pingsOut,
 		WriteDeadline:          10 * time.Second,
 		NoFastProducerStall:    true, // a slow viewer loses messages, no camera waits for it
 		StreamMaxBufferedSize:  256 << 20,
@@ -125,33 +120,8 @@ func (c *ServerConfig) listeners(o *server.Options) error {
 	if o.Host, o.Port, err = hostPort("nats.listen", c.Listen); err != nil {
 		return err
 	}
-	if c.Leaf.Listen != "" {
-		if o.LeafNode.Host, o.LeafNode.Port, err = hostPort("nats.leaf.listen", c.Leaf.Listen); err != nil {
-			return err
-		}
-	}
-	if len(c.Leaf.Remotes) > 0 {
-		// With the domain in its subject, a hub can take each site's flow control to where it belongs.
-		o.FeatureFlags = map[string]bool{server.FeatureFlagJsAckFormatV2: true}
-	}
-	for _, r := range c.Leaf.Remotes {
-		u, err := url.Parse(r.URL)
-		if err != nil {
-			return errors.New("nats.leaf.remotes: a url cannot be read")
-		}
-		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, DialTimeout: 5 * time.Second, FirstInfoTimeout: 5 * time.Second,
-			IgnoreDiscoveredServers: true, // what a hub calls itself need not be reachable from a site
-			DenyExports:             []string{"frames.>"}}
-		if r.Credentials != "" {
-			if remote.Nkey, err = remoteKey(r.Credentials); err != nil {
-				return err
-			}
-			if remote.Nkey == "" {
-				remote.Credentials = r.Credentials
-			}
-		}
-		remote.Compression.Mode = server.CompressionOff // pictures do not shrink
-		o.LeafNode.Remotes = append(o.LeafNode.Remotes, remote)
+	if err := c.leaf(o); err != nil {
+		return err
 	}
 	if c.Cluster.Listen != "" {
 		o.Cluster.Name = c.Cluster.Name

@@ -215,13 +215,15 @@ func (s *Server) refreshSites() {
 
 // reload has the running server take up options that have changed.
 func (s *Server) reload() error {
+	s.reloads.Lock()
+	defer s.reloads.Unlock()
 	s.mu.Lock()
 	srv := s.srv
 	s.mu.Unlock()
 	if srv == nil {
 		return nil // the next one starts with them
 	}
-	opts, err := s.config.options(s.users, s.sitesNow(), func(err error) { s.log.Warn("nats.config", "err", err) })
+	opts, err := s.options()
 	if err != nil {
 		return err
 	}

@@ -28,18 +28,24 @@ import (
 
 func serverConfig(c *config.Config) node.ServerConfig {
 	s := node.ServerConfig{Site: c.Site, Node: c.Node, DataDir: c.DataDir, Listen: c.NATS.Listen, File: c.NATS.Config,
-		Leaf:    node.LeafConfig{Listen: c.NATS.Leaf.Listen, Insecure: c.NATS.Leaf.Insecure},
+		Leaf:    leafConfig(c.NATS.Leaf),
 		Uplink:  uplinkLimits(c),
 		Hub:     c.Hub.Mirror,
 		Cluster: node.ClusterConfig{Name: c.NATS.Cluster.Name, Listen: c.NATS.Cluster.Listen},
 		Stream:  streamConfig(c), MaxFrame: maxFrame(c)}
-	for _, r := range c.NATS.Leaf.Remotes {
-		s.Leaf.Remotes = append(s.Leaf.Remotes, node.LeafRemote{URL: r.URL.Reveal(), Credentials: r.Credentials})
-	}
 	for _, r := range c.NATS.Cluster.Routes {
 		s.Cluster.Routes = append(s.Cluster.Routes, r.Reveal())
 	}
 	return s
+}
+
+func leafConfig(l config.Leaf) node.LeafConfig {
+	c := node.LeafConfig{Listen: l.Listen, Insecure: l.Insecure, TLS: node.LeafTLS{CA: l.TLS.CA, Certificate: l.TLS.Certificate, Key: l.TLS.Key}}
+	for _, r := range l.Remotes {
+		c.Remotes = append(c.Remotes, node.LeafRemote{URL: r.URL.Reveal(), Credentials: r.Credentials, Proxy: r.Proxy.URL.Reveal(),
+			TLS: node.LeafTLS{CA: r.TLS.CA, Certificate: r.TLS.Certificate, Key: r.TLS.Key, ServerName: r.TLS.ServerName, HandshakeFirst: r.TLS.HandshakeFirst}})
+	}
+	return c
 }
 
 // uplinkLimits are those of UPLINK, nil where there is none.

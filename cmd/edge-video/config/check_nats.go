@@ -15,14 +15,9 @@ func (k *checker) nats() {
 		k.fail("site", `a site named "local" may not join a hub, as all would have the same name`, "give the site its own name")
 	}
 	for i, r := range leaf.Remotes {
-		path := fmt.Sprintf("nats.leaf.remotes[%d]", i)
-		u, ok := k.network(path+".url", r.URL, "nats-leaf", "nats", "tls", "ws", "wss")
-		if ok && r.Credentials != "" && userinfo(u) {
-			k.fail(path+".credentials", "credentials are given here and in the url", "keep one of the two")
-		}
-		k.plain(path+".url", r.URL, "name a file in "+path+".credentials, or write ${VAR}")
-		k.readable(path+".credentials", r.Credentials)
+		k.remote(fmt.Sprintf("nats.leaf.remotes[%d]", i), r)
 	}
+	k.leafTLS("nats.leaf.tls", leaf.TLS)
 	for i, route := range cluster.Routes {
 		path := fmt.Sprintf("nats.cluster.routes[%d]", i)
 		k.network(path, route, "nats-route", "nats", "tls")

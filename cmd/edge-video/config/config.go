@@ -36,13 +36,8 @@ type NATS struct {
 type Leaf struct {
 	Listen   string   `yaml:"listen"`
 	Insecure bool     `yaml:"insecure"`
+	TLS      LeafTLS  `yaml:"tls"`
 	Remotes  []Remote `yaml:"remotes"`
-}
-
-// Remote is a hub that this node connects to.
-type Remote struct {
-	URL         URL    `yaml:"url"`
-	Credentials string `yaml:"credentials,omitempty"` // path of a credentials file
 }
 
 // Cluster configures the nodes of one site that hold its streams together.

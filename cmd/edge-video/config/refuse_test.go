@@ -167,6 +167,16 @@ func refused() map[string][2]string {
 		"remote without url":      {"site: a\nnats: {leaf: {remotes: [{}]}}", "f.yaml:2: nats.leaf.remotes[0].url: is missing"},
 		"remote credentials":      {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h',\n  credentials: /nowhere}]}}", `f.yaml:3: nats.leaf.remotes[0].credentials: file "/nowhere" cannot be read: no such file`},
 		"remote credentials both": {"site: a\nnats: {leaf: {remotes: [{url: 'tls://u:p@h',\n  credentials: '${SECRET_FILE}'}]}}", "f.yaml:3: nats.leaf.remotes[0].credentials: credentials are given here and in the url"},
+		"remote tls in vain":      {"site: a\nnats: {leaf: {remotes: [{url: 'nats-leaf://h',\n  tls: {server_name: x}}]}}", "f.yaml:3: nats.leaf.remotes[0].tls: has no effect on a connection that is not encrypted; write tls or wss in url"},
+		"remote tls file":         {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', tls: {\n  ca: /nowhere}}]}}", `f.yaml:3: nats.leaf.remotes[0].tls.ca: file "/nowhere" cannot be read`},
+		"remote half certificate": {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h',\n  tls: {certificate: '${SECRET_FILE}'}}]}}", "f.yaml:3: nats.leaf.remotes[0].tls: has one of certificate and key"},
+		"remote unchecked":        {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', tls: {\n  insecure: true}}]}}", "f.yaml:3: nats.leaf.remotes[0].tls.insecure: unknown key"},
+		"remote first of wss":     {"site: a\nnats: {leaf: {remotes: [{url: 'wss://h', tls: {\n  handshake_first: true}}]}}", "f.yaml:3: nats.leaf.remotes[0].tls.handshake_first: has no effect with wss; write tls"},
+		"remote proxy scheme":     {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'socks5://h'}}]}}", `f.yaml:3: nats.leaf.remotes[0].proxy.url: "socks5://h" has no scheme that works here; write http://host; schemes are http https`},
+		"remote proxy user":       {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'http://u@h'}}]}}", "f.yaml:3: nats.leaf.remotes[0].proxy.url: has one of user and password"},
+		"remote proxy path":       {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'http://h/x'}}]}}", "f.yaml:3: nats.leaf.remotes[0].proxy.url: has more than a proxy's address"},
+		"leaf tls half":           {"nats: {leaf: {listen: '127.0.0.1:1',\n  tls: {certificate: '${SECRET_FILE}'}}}", "f.yaml:2: nats.leaf.tls: wants both certificate and key"},
+		"leaf tls in vain":        {"nats: {leaf: {\n  tls: {certificate: '${SECRET_FILE}', key: '${SECRET_FILE}'}}}", "f.yaml:2: nats.leaf.tls: has no effect without a listener"},
 		"local site with remotes": {"site: local\nnats: {leaf: {remotes: [{url: 'tls://h'}]}}", `f.yaml:1: site: a site named "local" may not join a hub`},
 
 		// registration

@@ -35,6 +35,8 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"camera of the cluster":    {"nats: {cluster: {name: a, listen: '127.0.0.1:1'}}\n" + oneCamera + strings.Replace(sink, "name", "cameras: [local.b], name", 1), nil},
 		"transport of HTTP":        {"cameras: [{id: a, url: 'http://h', rtsp_transport: udp}]\n" + sink, []string{"f.yaml:1: cameras[0].rtsp_transport: has no effect with http; remove it"}},
 		"transport of RTSPS":       {"cameras: [{id: a, url: 'rtsps://h', rtsp_transport: udp}]\n" + sink, []string{"f.yaml:1: cameras[0].rtsp_transport: has no effect with rtsps, which is TCP"}},
+		"open password of a remote": {"site: a\nnats: {leaf: {remotes: [{url: 'nats-leaf://u:${P}@h'}]}}\n" + "cameras: [{id: a, url: 'lavfi:testsrc2'}]\n" + sink,
+			[]string{"f.yaml:2: nats.leaf.remotes[0].url: sends a password unencrypted; write tls or wss"}},
 		"plain token": {oneCamera + sink + "registration: {url: 'http://h', token: t}", []string{"f.yaml:3: registration.token: stands in the file in plain text; write token_file",
 			"f.yaml:3: registration.url: sends credentials unencrypted; write https"}},
 		"token from variable":     {oneCamera + sink + "registration: {url: 'https://h', token: '${P}'}", nil},
