@@ -2,13 +2,11 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/node/cluster"
 	"github.com/edge-video/edge-video/schema"
 	"github.com/edge-video/edge-video/schema/journal"
 )
@@ -38,6 +37,7 @@ type FleetConfig struct {
 	QueueBytes      int64   // bound of the frames of all cameras that wait for the stream
 	Stream          StreamConfig
 	DataDir         string
+	Cluster         bool // other nodes of the site may read the same cameras, each one of them
 }
 
 // CameraConfig is one camera and its queue.
@@ -57,9 +57,13 @@ type Fleet struct {
 	log     *slog.Logger
 	metrics *metrics
 	updates chan update
+	shares  *cluster.Shares // nil where this node reads all cameras
+	orders  chan func(*roster)
+	ended   chan struct{} // closed when no order is taken any more
 
 	mu      sync.Mutex
 	posts   map[string]*post // replaced as a whole
+	coming  map[string]*post // the same
 	horizon horizon
 	strain  string // why the machine is too small, "" while it is not
 }
@@ -74,7 +78,10 @@ type update struct {
 // NewFleet makes a fleet that publishes to the server. Its metrics are registered with reg.
 func NewFleet(config FleetConfig, s *Server, ffmpeg camera.FFmpeg, log *slog.Logger, reg prometheus.Registerer) *Fleet {
 	f := &Fleet{config: config, server: s, ffmpeg: ffmpeg, log: log, metrics: newMetrics(reg, config.Site),
-		updates: make(chan update), horizon: horizon{left: config.Stream.MaxAge}}
+		updates: make(chan update), orders: make(chan func(*roster)), ended: make(chan struct{}), horizon: horizon{left: config.Stream.MaxAge}}
+	if config.Cluster {
+		f.shares = f.newShares()
+	}
 	reg.MustRegister(newChildren(config.Site, f.pids))
 	return f
 }
@@ -102,10 +109,20 @@ func (f *Fleet) Run(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var writers errgroup.Group
 	writers.Go(func() error { return j.Run(background) })
-	r := &roster{fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
+	past, err := openPast(ctx, js, f.config.Site)
+	if err != nil {
+		stop()
+		return errors.Join(err, writers.Wait())
+	}
+	r := &roster{past: past, coming: map[string]*post{}, fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
-	err = f.capture(ctx, r, j)
+	if f.shares == nil {
+		err = f.capture(ctx, r, j)
+	} else {
+		err = f.share(ctx, r, j)
+	}
 	r.stop(slices.Collect(maps.Keys(r.posts)))
+	r.parting.Wait()
 	stop()
 	return errors.Join(err, writers.Wait())
 }
@@ -127,8 +144,14 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			return nil
 		case <-memory.C:
 			returnMemory()
+		case do := <-f.orders:
+			do(r)
 		case u := <-f.updates:
-			u.done <- r.update(ctx, u.config, u.ffmpeg)
+			err := r.update(ctx, u.config, u.ffmpeg)
+			if err == nil && f.shares != nil {
+				f.shares.Offer(ids(u.config.Cameras))
+			}
+			u.done <- err
 		case now := <-tick.C:
 			var frames, bytes uint64
 			for _, p := range r.posts {
@@ -192,48 +215,11 @@ func (f *Fleet) Kick(id string) (waited bool, err error) {
 	return p.reader.Kick(), nil
 }
 
-// lastEpochs reads the newest epoch of each camera that the stream or the bucket holds, so that new ones are above it even when the
-// clock has gone back.
-func (f *Fleet) lastEpochs(ctx context.Context, js jetstream.JetStream, cameras []CameraConfig) (map[string]int64, error) {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	stream, err := js.Stream(ctx, schema.StreamFrames)
-	if err != nil {
-		return nil, fmt.Errorf("finding the last epochs: %w", err)
-	}
-	states, err := js.KeyValue(ctx, schema.BucketCameras)
-	if err != nil {
-		return nil, fmt.Errorf("finding the last epochs: %w", err)
-	}
-	last := make(map[string]int64, len(cameras))
-	for _, c := range cameras {
-		m, err := stream.GetLastMsgForSubject(ctx, schema.FrameSubject(f.config.Site, c.ID))
-		switch {
-		case err == nil:
-			// A message that edge-video did not write has no epoch; the bucket's still counts.
-			if n, err := strconv.ParseInt(m.Header.Get(schema.HeaderEpoch), 10, 64); err == nil {
-				last[c.ID] = n
-			}
-		case !errors.Is(err, jetstream.ErrMsgNotFound):
-			return nil, fmt.Errorf("finding the last epoch of camera %s: %w", c.ID, err)
-		}
-		entry, err := states.Get(ctx, schema.StatusKey(f.config.Site, c.ID))
-		switch {
-		case err == nil:
-			var st schema.CameraStatus
-			if json.Unmarshal(entry.Value(), &st) == nil {
-				last[c.ID] = max(last[c.ID], st.Epoch)
-			}
-		case !errors.Is(err, jetstream.ErrKeyNotFound):
-			return nil, fmt.Errorf("finding the last epoch of camera %s: %w", c.ID, err)
-		}
-	}
-	return last, nil
-}
-
 // Health is what readiness wants to know of capture.
 type Health struct {
 	Up       int      // cameras that deliver
+	Cameras  int      // that this node reads
+	Cut      string   // why it may read none, "" while it may
 	Degraded []string // one reason for each camera that does not, and one where the machine is too small for them
 	Horizon  time.Duration
 }
@@ -241,12 +227,16 @@ type Health struct {
 // Health reports on the cameras.
 func (f *Fleet) Health() Health {
 	up, down := reasons(f.now())
+	cut, uneven := "", []string(nil)
+	if f.shares != nil {
+		cut, uneven = f.shares.Health()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.strain != "" {
 		down = append(down, f.strain)
 	}
-	return Health{Up: up, Degraded: down, Horizon: f.horizon.left}
+	return Health{Up: up, Cameras: len(f.posts), Cut: cut, Degraded: append(down, uneven...), Horizon: f.horizon.left}
 }
 
 // Cameras is the state of each camera by its id.

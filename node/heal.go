@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,7 +31,37 @@ func (s *Server) fault() error {
 		}
 		fault = errors.New(h.Error)
 	}
+	if srv.JetStreamIsClustered() && !ofStorage(fault) {
+		return fmt.Errorf("%w: %w", errUnsettled, fault)
+	}
 	return fault
+}
+
+// errUnsettled says that the cluster is without a leader, or this node behind it, which ends by itself and not by a restart.
+var errUnsettled = errors.New("the cluster is not settled")
+
+// ofStorage tells in a cluster what a restart mends from what the other nodes have to do with.
+func ofStorage(fault error) bool {
+	return slices.ContainsFunc([]string{"write error", "apply error", "not enabled", "is not running"}, func(part string) bool {
+		return strings.Contains(fault.Error(), part)
+	})
+}
+
+// watch looks at the server once, and heals it.
+func (s *Server) watch(ctx context.Context) {
+	fault := s.fault()
+	waits := errors.Is(s.Err(), errUnsettled)
+	switch {
+	case fault != nil && !errors.Is(fault, errUnsettled):
+		s.heal(ctx, fault)
+	case fault != nil && strings.Contains(fault.Error(), "contact with a meta leader"):
+		if s.setErr(fault); !waits {
+			s.log.Warn("the stream waits for the cluster", "err", fault)
+		}
+	case waits: // what is left to catch up with, others have
+		s.setErr(nil)
+		s.log.Info("the cluster is settled again")
+	}
 }
 
 // heal restarts the server in place once the disk has room, and tries again until it works or ctx ends. Frames that were

@@ -31,6 +31,7 @@ type lane struct {
 	room   *semaphore.Weighted // bytes in flight, shared by all lanes
 	all    *queues
 	record laneRecord
+	sends  func() bool   // frames may go to the stream now; a change to true is signalled
 	wake   chan struct{} // holds one: something changed that run waits for
 
 	mu       sync.Mutex
@@ -46,7 +47,7 @@ type lane struct {
 }
 
 func newLane(most int64, all *queues, room *semaphore.Weighted, record laneRecord, send func(*sending)) *lane {
-	return &lane{most: most, all: all, send: send, room: room, record: record, wake: make(chan struct{}, 1), inFlight: map[*sending]struct{}{}}
+	return &lane{sends: func() bool { return true }, most: most, all: all, send: send, room: room, record: record, wake: make(chan struct{}, 1), inFlight: map[*sending]struct{}{}}
 }
 
 // laneRecord is told of what becomes of frames. Its methods do not block.
@@ -190,6 +191,7 @@ func (l *lane) next() (s *sending, again []*sending, done bool) {
 	l.mu.Lock()
 	var ended gaps
 	switch {
+	case (len(l.failed) > 0 || len(l.queue) > 0) && !l.sends():
 	case len(l.failed) > 0 && len(l.inFlight) > 0:
 	case len(l.failed) > 0:
 		again, l.failed = l.failed, nil
@@ -252,6 +254,14 @@ func (l *lane) unacknowledged(s *sending) {
 	}
 	l.mu.Unlock()
 	l.signal()
+}
+
+// discard empties the lane as if nothing had been pushed, before anything was sent.
+func (l *lane) discard() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold(-l.bytes)
+	l.queue, l.gaps = nil, nil
 }
 
 // abandon counts what is left when there is no more time.

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node/camera"
+	"github.com/edge-video/edge-video/node/cluster"
 	"github.com/edge-video/edge-video/schema/journal"
 )
 
@@ -17,11 +19,15 @@ type roster struct {
 	fleet   *Fleet
 	pub     *publisher
 	js      jetstream.JetStream
+	past    *past
 	journal *journal.Journal
 	census  *census
 	starts  *turnstile
 	ffmpeg  camera.FFmpeg
 	posts   map[string]*post
+	configs map[string]CameraConfig // in a cluster: what may fall to this node
+	coming  map[string]*post        // in a cluster: read, and not yet this node's
+	parting sync.WaitGroup
 }
 
 // post is one camera at work.
@@ -30,16 +36,19 @@ type post struct {
 	station *station
 	reader  *camera.Reader
 	cancel  context.CancelFunc
-	work    errgroup.Group // reader and lane
+	abandon context.CancelFunc // ends the lane without another try to store what is in it
+	work    errgroup.Group     // reader and lane
 }
 
 // update makes the posts those of a configuration. After an error nothing has changed.
 func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.FFmpeg) error {
 	wanted := make(map[string]bool, len(config.Cameras))
 	var added []CameraConfig
+	configs := make(map[string]CameraConfig, len(config.Cameras))
 	for _, c := range config.Cameras {
+		configs[c.ID] = c
 		wanted[c.ID] = true
-		if r.posts[c.ID] == nil {
+		if r.posts[c.ID] == nil && r.fleet.shares == nil {
 			added = append(added, c)
 		}
 	}
@@ -49,50 +58,61 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 			removed = append(removed, id)
 		}
 	}
-	last, err := r.fleet.lastEpochs(ctx, r.js, added)
+	last, err := r.past.lastEpochs(ctx, added)
 	if err != nil {
 		return err
 	}
-	r.ffmpeg = ffmpeg
+	r.ffmpeg, r.configs = ffmpeg, configs
 	r.starts.set(config.StartsPerSecond)
 	r.stop(removed)
 	for _, id := range removed {
 		delete(r.posts, id)
 		r.fleet.metrics.forget(id)
 	}
+	for id := range r.coming {
+		if !wanted[id] {
+			r.drop(id)
+		}
+	}
 	for _, c := range added {
-		r.start(ctx, c, last[c.ID])
+		r.posts[c.ID] = r.begin(ctx, c, last[c.ID], nil)
 	}
 	for _, c := range config.Cameras {
-		r.posts[c.ID].change(c, ffmpeg)
+		for _, p := range []*post{r.posts[c.ID], r.coming[c.ID]} {
+			if p != nil {
+				p.change(c, ffmpeg)
+			}
+		}
 	}
 	r.show()
 	r.census.take()
 	return nil
 }
 
-// start begins to read a camera. Its lane ends when its reader has ended and everything is acknowledged, at most drainTimeout after
+// begin begins to read a camera, in a cluster for as long as the term is valid and beginning with what is opened. Its lane ends when its reader has ended and everything is acknowledged, at most drainTimeout after
 // the camera's end was asked for.
-func (r *roster) start(ctx context.Context, c CameraConfig, lastEpoch int64) {
+func (r *roster) begin(ctx context.Context, c CameraConfig, lastEpoch int64, term *cluster.Term) *post {
 	f := r.fleet
-	p := &post{config: c, station: newStation(c.ID, f.config.Node, f.log, r.journal, f.metrics)}
+	p := &post{config: c, station: newStation(c.ID, f.config.Node, f.log, r.journal, f.metrics, newTenure(term))}
 	p.station.changed = r.census.take
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
+	p.station.lane.sends = p.station.sends
 	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.pass, p.station)
 	ctx, p.cancel = context.WithCancel(ctx)
-	drain, abandon := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, abandon) })
+	var drain context.Context
+	drain, p.abandon = context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(drainTimeout, p.abandon) })
 	p.work.Go(func() error {
 		defer p.station.lane.close()
 		return p.reader.Run(ctx)
 	})
 	p.work.Go(func() error {
-		defer abandon()
+		defer p.abandon()
 		p.station.lane.run(drain)
 		p.station.flush()
 		return nil
 	})
-	r.posts[c.ID] = p
+	return p
 }
 
 // change tells the reader and the lane what is new.
@@ -118,8 +138,8 @@ func (r *roster) stop(ids []string) {
 
 // show makes the posts seen by others.
 func (r *roster) show() {
-	posts := maps.Clone(r.posts)
+	posts, coming := maps.Clone(r.posts), maps.Clone(r.coming)
 	r.fleet.mu.Lock()
 	defer r.fleet.mu.Unlock()
-	r.fleet.posts = posts
+	r.fleet.posts, r.fleet.coming = posts, coming
 }

@@ -145,9 +145,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case reason := <-s.restarts:
 			s.heal(ctx, errors.New(reason))
 		case <-tick.C:
-			if fault := s.fault(); fault != nil {
-				s.heal(ctx, fault)
-			}
+			s.watch(ctx)
 			s.refreshSites()
 		}
 	}
@@ -279,6 +277,31 @@ func unsettled(err error) bool {
 	api := new(jetstream.APIError)
 	return errors.As(err, &api) && slices.Contains([]jetstream.ErrorCode{noPeers, noLeader, notLeader}, api.ErrorCode)
 }
+
+// peers are the names of the servers that JetStream counts as the cluster's, and how many there are; the same on each once it is settled.
+func (s *Server) peers() (names []string, size int) {
+	s.mu.Lock()
+	srv := s.srv
+	s.mu.Unlock()
+	if srv == nil {
+		return nil, 0
+	}
+	groups := srv.Raftz(&server.RaftzOptions{GroupFilter: metaGroup})
+	if groups == nil {
+		return nil, 0
+	}
+	names = append(names, srv.Name())
+	for _, account := range *groups {
+		size = account[metaGroup].Size
+		for _, p := range account[metaGroup].Peers {
+			names = append(names, p.Name)
+		}
+	}
+	return names, size
+}
+
+// metaGroup is the Raft group of JetStream itself.
+const metaGroup = "_meta_"
 
 func (s *Server) stop() {
 	s.mu.Lock()

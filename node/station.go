@@ -27,6 +27,7 @@ type station struct {
 	metrics *metrics
 	bundles bundles
 	changed func() // called when the state may be another one
+	*tenure
 	frames  prometheus.Counter
 	latency prometheus.Observer
 
@@ -45,10 +46,10 @@ type tally struct {
 	at                               time.Time
 }
 
-func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics) *station {
+func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metrics, t *tenure) *station {
 	now := time.Now()
 	m.start(id)
-	return &station{id: id, node: node, log: log.With("camera", id), journal: j, metrics: m, changed: func() {},
+	return &station{id: id, node: node, tenure: t, log: log.With("camera", id), journal: j, metrics: m, changed: func() {},
 		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
 		status: schema.CameraStatus{State: schema.CameraDown, Breaker: schema.BreakerClosed, Since: now.UTC(), Node: node},
 		period: tally{at: now}, summary: tally{at: now}}
@@ -56,13 +57,17 @@ func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metric
 
 // Frame implements [camera.Output].
 func (s *station) Frame(f *schema.Frame) {
+	if !s.takes() {
+		return
+	}
+	s.works(true)
 	s.mu.Lock()
 	size, before := [2]int{f.Width, f.Height}, s.size
 	s.size = size
 	s.mu.Unlock()
 	if before != size && before != [2]int{} {
 		s.log.Info("picture size changed", "from", fmt.Sprintf("%dx%d", before[0], before[1]), "to", fmt.Sprintf("%dx%d", size[0], size[1]))
-		s.journal.Event(s.event(schema.KindSize, schema.Event{Width: f.Width, Height: f.Height, Epoch: f.Epoch, FirstSeq: f.Seq}))
+		s.tell(schema.KindSize, schema.Event{Width: f.Width, Height: f.Height, Epoch: f.Epoch, FirstSeq: f.Seq})
 	}
 	s.lane.push(f)
 }
@@ -92,7 +97,9 @@ func (s *station) send(events []schema.Event) {
 			what = "frames dropped"
 		}
 		s.log.Warn(what, "reason", e.Reason, "count", e.Count, "first_seq", e.FirstSeq, "last_seq", e.LastSeq, "detail", e.Message)
-		s.journal.Event(s.event(e.Kind, e))
+		if s.stores() {
+			s.event(e.Kind, e)
+		}
 	}
 }
 
@@ -136,6 +143,7 @@ func (s *station) State(st camera.State) {
 	}
 	switch st.State {
 	case schema.CameraBackoff:
+		s.works(false)
 		s.metrics.restarts.WithLabelValues(s.id, string(st.Fault)).Inc()
 		if news {
 			s.log.Warn("camera fault", "reason", st.Fault, "err", st.Err, "again_in", st.Pause.Round(100*time.Millisecond))
@@ -146,11 +154,11 @@ func (s *station) State(st camera.State) {
 	if news {
 		failed := e
 		failed.Count = uint64(st.Faults)
-		s.journal.Event(s.event(schema.KindState, failed))
+		s.tell(schema.KindState, failed)
 	}
 	if isOpen := st.Breaker.Number() > 0; isOpen != wasOpen {
 		e.State = string(st.Breaker)
-		s.journal.Event(s.event(schema.KindBreaker, e))
+		s.tell(schema.KindBreaker, e)
 	}
 	s.changed()
 	s.publish()
@@ -169,7 +177,7 @@ func (s *station) Looks(epoch int64, seq uint64, look camera.Look) {
 		e.State, e.Reason = string(look), string(look)
 		s.log.Warn("camera shows a "+string(look)+" picture", "epoch", epoch, "seq", seq)
 	}
-	s.journal.Event(s.event(schema.KindLook, e))
+	s.tell(schema.KindLook, e)
 	s.publish()
 }
 
@@ -188,8 +196,8 @@ func (s *station) decoder(st camera.State) {
 		return
 	}
 	s.log.Warn("decoder changed", "from", before, "to", st.Decoder, "reason", st.DecoderReason)
-	s.journal.Event(s.event(schema.KindControl, schema.Event{Reason: "decoder", Epoch: st.Epoch,
-		Message: strings.TrimSuffix(fmt.Sprintf("from %s to %s: %s", before, st.Decoder, st.DecoderReason), ": ")}))
+	s.tell(schema.KindControl, schema.Event{Reason: "decoder", Epoch: st.Epoch,
+		Message: strings.TrimSuffix(fmt.Sprintf("from %s to %s: %s", before, st.Decoder, st.DecoderReason), ": ")})
 }
 
 // stored implements laneRecord.
@@ -222,17 +230,26 @@ func (s *station) gone(g gap) {
 func (s *station) lost(g gap) {
 	s.metrics.lost.WithLabelValues(s.id).Add(float64(g.count))
 	s.log.Error("frames lost: the stream never acknowledged them", "count", g.count)
-	s.journal.Event(s.event(schema.KindLost, schema.Event{Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count}))
+	s.event(schema.KindLost, schema.Event{Reason: g.reason, Epoch: g.epoch, FirstSeq: g.first, LastSeq: g.last, Count: g.count})
 }
 
-func (s *station) event(kind schema.EventKind, e schema.Event) schema.Event {
+// tell writes an event about the camera, while that is this node's to tell.
+func (s *station) tell(kind schema.EventKind, e schema.Event) {
+	if s.tells() {
+		s.event(kind, e)
+	}
+}
+
+func (s *station) event(kind schema.EventKind, e schema.Event) {
 	e.Class, e.Name, e.Kind = schema.ClassCamera, s.id, kind
-	return e
+	s.journal.Event(e)
 }
 
 // publish writes the state to the bucket.
 func (s *station) publish() {
-	s.journal.State(schema.BucketCameras, s.id, s.snapshot())
+	if s.tells() {
+		s.journal.State(schema.BucketCameras, s.id, s.snapshot())
+	}
 }
 
 func (s *station) snapshot() schema.CameraStatus {

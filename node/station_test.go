@@ -34,7 +34,7 @@ func newDesk(t *testing.T) *desk {
 	d := &desk{t: t, server: runServer(t), reg: prometheus.NewRegistry()}
 	d.js = stream(t, d.server)
 	j := journal.New(d.js, "test", "node-1", testLog(t))
-	d.station = newStation("cam", "node-1", testLog(t), j, newMetrics(d.reg, "test"))
+	d.station = newStation("cam", "node-1", testLog(t), j, newMetrics(d.reg, "test"), newTenure(nil))
 	d.lane = newLane(1<<20, &queues{most: 1 << 40}, semaphore.NewWeighted(1), d.station, func(*sending) {})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -48,7 +48,7 @@ const (
 // storeLimit is what the server may store in all: what the streams may hold and room beside it, because the server refuses a message
 // at this limit before it discards an old one.
 func (c *StreamConfig) storeLimit() int64 {
-	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 2*stateBytes + 1<<30
+	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 3*stateBytes + 1<<30
 }
 
 // metadataKey marks streams and consumers that edge-video made.
@@ -86,7 +86,11 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 			return streamError(s.Name, err)
 		}
 	}
-	for bucket, what := range map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge"} {
+	buckets := map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge"}
+	if c.Cluster.Listen != "" {
+		buckets[schema.BucketLeases] = "Who reads each camera"
+	}
+	for bucket, what := range buckets {
 		if old, err := js.Stream(ctx, "KV_"+bucket); err == nil && old.CachedInfo().Config.Replicas == c.Stream.Replicas {
 			continue // as it is: a hub has added sources
 		}

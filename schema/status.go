@@ -62,3 +62,12 @@ type BridgeStatus struct {
 
 // StatusKey is the key of a camera or bridge in its bucket.
 func StatusKey(site, name string) string { return site + "." + name }
+
+// Lease is the value of a key in [BucketLeases], as JSON: the last node that has claimed the camera. It is at work only while its beats
+// say so.
+type Lease struct {
+	Node  string    `json:"node"`
+	Run   string    `json:"run"`  // of the node: another one after each start
+	Beat  uint64    `json:"beat"` // the last of that run from before the claim
+	Since time.Time `json:"since"`
+}

@@ -20,6 +20,9 @@ const (
 	BucketBridges = "bridges" // values are [BridgeStatus]
 )
 
+// BucketLeases is a cluster's bucket of who reads which camera, with keys <site>.<camera> and values [Lease].
+const BucketLeases = "leases"
+
 // NodeService is the name of the service that every node offers; its metadata has site and node.
 const NodeService = "edge-video"
 
@@ -64,6 +67,12 @@ func ParseDeadSubject(subject string) (frameSite, camera string, err error) {
 func StoredSubject(site, bridge, camera string) string {
 	return "stored." + site + "." + bridge + "." + camera
 }
+
+// BeatSubject is where the nodes of a cluster show one another that they live.
+func BeatSubject(site string) string { return "lease.beat." + site }
+
+// GiveSubject is where a node of a cluster is asked to leave a camera to another.
+func GiveSubject(site, node string) string { return "lease.give." + site + "." + node }
 
 // KickSubject is where a node is asked to try a camera again now; the answer is JSON.
 func KickSubject(site, camera string) string { return "camera.kick." + site + "." + camera }

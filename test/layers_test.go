@@ -18,6 +18,7 @@ var layers = map[string]int{
 	"schema":                      0,
 	"schema/journal":              1,
 	"node/camera":                 2,
+	"node/cluster":                2,
 	"bridge":                      2,
 	"node":                        3,
 	"node/hub":                    3,

@@ -64,7 +64,7 @@ func (c *control) kick(r micro.Request) {
 	switch {
 	case err == nil:
 		c.answer(r, kicked{Camera: id, Waited: waited, State: state})
-	case c.app.config.Load().NATS.Cluster.Listen == "":
+	case !c.app.config.Load().Clustered():
 		c.refuse(r, "404", err)
 	}
 }

@@ -94,7 +94,14 @@ func (a *app) readiness() readiness {
 	}
 	cameras := a.fleet.Health()
 	r.Degraded = append(r.Degraded, cameras.Degraded...)
-	if n := len(a.config.Load().Cameras); n > 0 && cameras.Up == 0 {
+	if cameras.Cut != "" {
+		r.Reasons = append(r.Reasons, cameras.Cut)
+	}
+	n := len(a.config.Load().Cameras)
+	if a.config.Load().Clustered() {
+		n = cameras.Cameras // the others are read elsewhere
+	}
+	if n > 0 && cameras.Up == 0 {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("none of %d cameras delivers", n))
 	}
 	if cameras.Horizon <= 0 {

@@ -62,7 +62,7 @@ func newUplink(c *config.Config, connect connector, log *slog.Logger, reg promet
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": config.UplinkBridge}, reg)
 	sink := uplink.New(uplink.Config{Rate: int64(c.Uplink.Rate), MaxFrame: maxFrame(c), Timeout: b.Timeout}, connect, reg)
 	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: config.UplinkBridge, Cameras: c.Uplink.Cameras, FPS: c.Uplink.FPS,
-		MaxFrame: maxFrame(c), Timeout: b.Timeout, Breaker: bridge.BreakerConfig(b.Breaker)}, sink, connect, log, reg)
+		Workers: workers(c, b), MaxFrame: maxFrame(c), Timeout: b.Timeout, Breaker: bridge.BreakerConfig(b.Breaker)}, sink, connect, log, reg)
 }
 
 func hubConfig(c *config.Config) hub.Config {
@@ -84,7 +84,8 @@ func maxFrame(c *config.Config) int {
 }
 
 func fleetConfig(c *config.Config) node.FleetConfig {
-	f := node.FleetConfig{Site: c.Site, Node: c.Node, StartsPerSecond: c.Capture.StartsPerSecond, Stream: streamConfig(c), DataDir: c.DataDir}
+	f := node.FleetConfig{Site: c.Site, Node: c.Node, StartsPerSecond: c.Capture.StartsPerSecond, Stream: streamConfig(c), DataDir: c.DataDir,
+		Cluster: c.Clustered()}
 	for _, cam := range c.Cameras {
 		f.Cameras = append(f.Cameras, node.CameraConfig{Config: cameraConfig(c, cam), QueueBytes: int64(cam.QueueBytes)})
 	}
@@ -151,10 +152,18 @@ func newWorker(c *config.Config, b config.Bridge, connect connector, log *slog.L
 	}
 	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Source: bridge.Source(b.Source), Of: b.Of,
 		References: c.Referred(b.Name), Cameras: b.Cameras, Newest: b.Start == "newest",
-		Workers: bridge.Workers(b.Workers), LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
+		Workers: workers(c, b), LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
 		MaxFrame: maxFrame(c), Timeout: b.Timeout,
 		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
 	}, sink, connect, log, reg), nil
+}
+
+// workers is how the processes that have a bridge work together. In a cluster one of the nodes has it at work, and another takes over.
+func workers(c *config.Config, b config.Bridge) bridge.Workers {
+	if c.Clustered() && b.Workers == config.WorkersOne {
+		return bridge.WorkersStandby
+	}
+	return bridge.Workers(b.Workers)
 }
 
 func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/edge-video/edge-video/schema"
@@ -70,6 +71,7 @@ type Reader struct {
 	kicks   chan struct{} // received from during a pause alone
 
 	lastEpoch int64
+	epoch     atomic.Int64 // lastEpoch for others
 	backoff   backoff
 	faults    int
 	rhythm    rhythm
@@ -145,9 +147,13 @@ func (r *Reader) PID() int {
 	return int(r.holder.pid.Load())
 }
 
+// Epoch is that of the FFmpeg that was started last, 0 before the first.
+func (r *Reader) Epoch() int64 { return r.epoch.Load() }
+
 // begin starts an FFmpeg in an epoch of its own.
 func (r *Reader) begin(ctx context.Context) *session {
 	r.lastEpoch = max(time.Now().UnixMilli(), r.lastEpoch+1)
+	r.epoch.Store(r.lastEpoch)
 	s := newSession(r, r.config, r.lastEpoch)
 	s.start(ctx)
 	return s

@@ -77,6 +77,13 @@ func (j *Journal) State(bucket, name string, value any) {
 	j.signal()
 }
 
+// Forget gives up the state of a name that waits to be written: another node has a newer one.
+func (j *Journal) Forget(bucket, name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.states, stateKey{bucket, schema.StatusKey(j.site, name)})
+}
+
 func (j *Journal) signal() {
 	select {
 	case j.wake <- struct{}{}:

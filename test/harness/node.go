@@ -33,6 +33,7 @@ type NodeOptions struct {
 	Program string // from [Build]
 	Dir     string // data_dir; "" is a folder of the test's own
 	Site    string // "" is test
+	Name    string // "" is node-1
 	Cameras string
 	Bridges string
 	NATS    string // further keys of nats, beginning with a comma
@@ -84,7 +85,7 @@ func (n *Node) write(t testing.TB, o NodeOptions) {
 		}
 		return name + ":\n" + text + "\n"
 	}
-	text := fmt.Sprintf("site: %s\nnode: node-1\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", cmp.Or(o.Site, "test"), n.Dir, hostPort(n.natsPort),
+	text := fmt.Sprintf("site: %s\nnode: %s\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", cmp.Or(o.Site, "test"), cmp.Or(o.Name, "node-1"), n.Dir, hostPort(n.natsPort),
 		o.NATS, hostPort(n.httpPort)) +
 		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
 	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {

@@ -1,0 +1,75 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+)
+
+// past is what stream and bucket know of cameras from before. In a cluster any replica answers, also while none leads.
+type past struct {
+	site   string
+	stream jetstream.Stream
+	states jetstream.KeyValue
+}
+
+func openPast(ctx context.Context, js jetstream.JetStream, site string) (*past, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	stream, err := js.Stream(ctx, schema.StreamFrames)
+	if err != nil {
+		return nil, fmt.Errorf("finding the last epochs: %w", err)
+	}
+	states, err := js.KeyValue(ctx, schema.BucketCameras)
+	if err != nil {
+		return nil, fmt.Errorf("finding the last epochs: %w", err)
+	}
+	return &past{site: site, stream: stream, states: states}, nil
+}
+
+// lastEpochs reads the newest epoch of each camera that the stream or the bucket holds, so that new ones are above it even when the
+// clock has gone back.
+func (p *past) lastEpochs(ctx context.Context, cameras []CameraConfig) (map[string]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+	defer cancel()
+	last := make(map[string]int64, len(cameras))
+	for _, c := range cameras {
+		epoch, err := p.lastEpoch(ctx, c.ID)
+		if err != nil {
+			return nil, fmt.Errorf("finding the last epoch of camera %s: %w", c.ID, err)
+		}
+		last[c.ID] = epoch
+	}
+	return last, nil
+}
+
+// lastEpoch is 0 where nothing is known of the camera.
+func (p *past) lastEpoch(ctx context.Context, id string) (last int64, err error) {
+	m, err := p.stream.GetLastMsgForSubject(ctx, schema.FrameSubject(p.site, id))
+	switch {
+	case err == nil:
+		// A message that edge-video did not write has no epoch; the bucket's still counts.
+		if n, err := strconv.ParseInt(m.Header.Get(schema.HeaderEpoch), 10, 64); err == nil {
+			last = n
+		}
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, err
+	}
+	entry, err := p.states.Get(ctx, schema.StatusKey(p.site, id))
+	switch {
+	case err == nil:
+		var st schema.CameraStatus
+		if json.Unmarshal(entry.Value(), &st) == nil {
+			last = max(last, st.Epoch)
+		}
+	case !errors.Is(err, jetstream.ErrKeyNotFound):
+		return 0, err
+	}
+	return last, nil
+}
