@@ -13,8 +13,8 @@ import (
 	"github.com/edge-video/edge-video/schema/journal"
 )
 
-// pastTimeout bounds a look at what is stored of a camera that is taken over.
-const pastTimeout = time.Second
+// pastTimeout bounds a look at what is stored of a camera that is taken over. A replica that hangs may have been asked.
+const pastTimeout = 400 * time.Millisecond
 
 // shared makes the fleet read the cameras that fall to its node in a cluster. It implements [cluster.Reader].
 type shared struct {

@@ -12,8 +12,12 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// claimTimeout bounds each reading and writing of a claim. Without a leader there is no answer.
-const claimTimeout = time.Second
+const (
+	// readTimeout bounds each reading of a claim. Any replica may be asked, also one that hangs: then another is the next time.
+	readTimeout = 300 * time.Millisecond
+	// claimTimeout bounds each writing. Without a leader there is no answer.
+	claimTimeout = time.Second
+)
 
 // claims are the bucket of who may read what.
 type claims struct {
@@ -39,7 +43,7 @@ func openClaims(ctx context.Context, js jetstream.JetStream, site string) (*clai
 
 // read reads the claim of a camera from any replica: one that is behind costs a try, since nothing can be written over it.
 func (c *claims) read(ctx context.Context, camera string) (record, error) {
-	ctx, cancel := context.WithTimeout(ctx, claimTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	r := record{read: time.Now()}
 	entry, err := c.bucket.Get(ctx, schema.StatusKey(c.site, camera))

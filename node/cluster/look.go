@@ -23,45 +23,40 @@ func (s *Shares) look(ctx context.Context, t *taker) {
 	if term == nil || s.leaving || now.Sub(s.members.began) < Lease && len(live)+1 < s.members.total() {
 		return
 	}
-	for _, id := range s.offers {
-		if _, held := s.held[id]; held || s.busy[id] {
-			continue
-		}
-		if from, take := s.wants(id, live, now); take {
-			s.busy[id], s.held[id] = true, claim{}
-			t.take(ctx, id, from, term)
-		}
+	for id, from := range s.wants(live, now) {
+		s.busy[id], s.held[id] = true, claim{}
+		t.take(ctx, id, from, term)
 	}
 }
 
-// wants reports whether this node should have a camera that it does not hold, and the node that reads it now, nil where none does. s.mu is
-// held.
-func (s *Shares) wants(id string, live map[string]*beat, now time.Time) (from *beat, take bool) {
-	able := []string{s.config.Node}
-	for node, b := range live {
-		if c, holds := b.Holds[id]; holds && (from == nil || c.Revision > 0) {
-			from = b
+// wants are the cameras that this node should have and does not, with the nodes that read them now, nil where none does. s.mu is held.
+func (s *Shares) wants(live map[string]*beat, now time.Time) map[string]*beat {
+	v := newView(s.config.Node, s.offers, len(s.held), live)
+	wanted := map[string]*beat{}
+	free := v.free(s.held)
+	for _, id := range slices.Sorted(maps.Keys(free)) {
+		place := v.place(id)
+		if _, known := s.free[id]; !known {
+			s.free[id] = now
 		}
-		if _, offers := slices.BinarySearch(b.Offers, id); offers && !b.Leaving {
-			able = append(able, node)
+		wait := time.Duration(place) * turnTime
+		if free[id] != nil { // of a node that leaves
+			wait *= 2
+		}
+		if !s.busy[id] && now.Sub(s.free[id]) >= wait {
+			wanted[id] = free[id]
 		}
 	}
-	place := slices.Index(rank(id, able), s.config.Node)
-	if from == nil {
-		since, known := s.free[id]
-		if !known {
-			s.free[id], since = now, now
+	maps.DeleteFunc(s.free, func(id string, _ time.Time) bool { _, is := free[id]; return !is })
+	if len(free) > 0 || now.Sub(s.since) < settleTime {
+		return wanted
+	}
+	for _, id := range v.surplus(s.held) {
+		if !s.busy[id] && now.Sub(s.refused[id]) >= refusedPause && v.move(id) {
+			wanted[id] = v.holder[id]
 		}
-		return nil, now.Sub(since) >= time.Duration(place)*turnTime
 	}
-	delete(s.free, id)
-	if place > 0 || from.Holds[id].Revision == 0 {
-		return nil, false
-	}
-	if from.Leaving {
-		return from, true
-	}
-	return from, now.Sub(s.since) >= settleTime && now.Sub(s.refused[id]) >= refusedPause
+	return wanted
 }
 
 // refusedPause is how long a camera that could not be read here stays where it is read.

@@ -27,7 +27,14 @@ func stored(t *testing.T, js jetstream.JetStream) []*schema.Frame {
 }
 
 // framesOf reads every frame of a stream up to the last one there now.
-func framesOf(t *testing.T, js jetstream.JetStream, name string) []*schema.Frame {
+func framesOf(t *testing.T, js jetstream.JetStream, name string) (frames []*schema.Frame) {
+	t.Helper()
+	eachFrame(t, js, name, func(f *schema.Frame, _ time.Time) { frames = append(frames, f) })
+	return frames
+}
+
+// eachFrame hands out the same with the time at which each was stored.
+func eachFrame(t *testing.T, js jetstream.JetStream, name string, take func(f *schema.Frame, stored time.Time)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -40,7 +47,7 @@ func framesOf(t *testing.T, js jetstream.JetStream, name string) []*schema.Frame
 		t.Fatal(err)
 	}
 	if info.State.Msgs == 0 {
-		return nil
+		return
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
 	if err != nil {
@@ -51,7 +58,6 @@ func framesOf(t *testing.T, js jetstream.JetStream, name string) []*schema.Frame
 		t.Fatal(err)
 	}
 	defer it.Stop()
-	var frames []*schema.Frame
 	for {
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
@@ -61,13 +67,13 @@ func framesOf(t *testing.T, js jetstream.JetStream, name string) []*schema.Frame
 		if err != nil {
 			t.Fatalf("decoding a stored frame: %v", err)
 		}
-		frames = append(frames, f)
 		meta, err := m.Metadata()
 		if err != nil {
 			t.Fatal(err)
 		}
+		take(f, meta.Timestamp)
 		if meta.Sequence.Stream >= info.State.LastSeq {
-			return frames
+			return
 		}
 	}
 }

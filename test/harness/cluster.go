@@ -55,7 +55,7 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 		}
 		c.Nodes = append(c.Nodes, NewNode(t, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges,
 			NATS: fmt.Sprintf(", config: '%s', cluster: {name: test, listen: '%s', routes: [%s]}", file, listen[i], strings.Join(routes, ", ")),
-			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: debug}\n"}))
+			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: info}\n"}))
 	}
 	for _, n := range c.Nodes {
 		n.Start()

@@ -1,0 +1,271 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// What a site of three nodes promises.
+const (
+	lease          = 4 * time.Second
+	takeoverMedian = 8 * time.Second
+	takeoverMost   = 15 * time.Second
+	handoverMost   = time.Second // without a picture, where a camera moves between nodes that live
+)
+
+// crew is a cluster under watch.
+type crew struct {
+	*harness.Cluster
+	t       *testing.T
+	cameras []string
+	losses  []loss
+	acked   map[string]bool // frames that were stored before a loss
+}
+
+// loss is a node that was lost, and the cameras that it read.
+type loss struct {
+	what string
+	node string
+	had  []string
+	at   time.Time
+}
+
+func startCrew(t *testing.T, cameras int, bridges string) *crew {
+	t.Helper()
+	c := &crew{t: t, acked: map[string]bool{}}
+	text := ""
+	for i := range cameras {
+		c.cameras = append(c.cameras, fmt.Sprintf("cam-%d", i+1))
+		text += fmt.Sprintf("  - {id: %s, url: 'lavfi:testsrc2=size=160x120:rate=5', fps: 5}\n", c.cameras[i])
+	}
+	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Cameras: lines(text), Bridges: bridges})
+	c.waitDivided("the cameras to be divided", 0, 1, 2)
+	return c
+}
+
+func (c *crew) name(node int) string { return fmt.Sprintf("node-%d", node+1) }
+
+// reads lists the cameras that are up at a node.
+func (c *crew) reads(node int) (ids []string) {
+	for _, id := range c.cameras {
+		if c.Nodes[node].Metric("edge_video_camera_up", `camera_id="`+id+`"`) == 1 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// waitDivided waits until the given nodes read all cameras, each as many as the others to within one, and each camera once.
+func (c *crew) waitDivided(what string, nodes ...int) {
+	c.t.Helper()
+	harness.WaitFor(c.t, time.Minute, what, func() bool {
+		total := 0
+		for _, i := range nodes {
+			n := int(c.Nodes[i].Metric("edge_video_camera_up"))
+			if n < len(c.cameras)/len(nodes) {
+				return false
+			}
+			total += n
+		}
+		if total != len(c.cameras) {
+			return false
+		}
+		var all []string
+		for _, i := range nodes {
+			all = append(all, c.reads(i)...)
+		}
+		slices.Sort(all)
+		return slices.Equal(all, c.cameras)
+	})
+}
+
+// lose brings a fault upon a node, and returns when the others read its cameras.
+func (c *crew) lose(what string, node int, fault func()) {
+	c.t.Helper()
+	others := slices.DeleteFunc([]int{0, 1, 2}, func(i int) bool { return i == node })
+	js := c.Nodes[others[0]].JetStream()
+	l := loss{what: what, node: c.name(node), had: c.reads(node)}
+	for _, f := range framesOf(c.t, js, schema.StreamFrames) {
+		c.acked[f.ID()] = true
+	}
+	c.t.Logf("%s of %s, which reads %s; JetStream is led by node %d, leases by %d, frames by %d", what, l.node, strings.Join(l.had, " "),
+		c.Leader(js, "")+1, c.Leader(js, "KV_"+schema.BucketLeases)+1, c.Leader(js, schema.StreamFrames)+1)
+	l.at = time.Now()
+	fault()
+	c.losses = append(c.losses, l)
+	c.waitDivided("the cameras after "+what, others...)
+}
+
+// back waits until a node has its share again.
+func (c *crew) back() {
+	c.t.Helper()
+	c.waitDivided("the share of the node that is back", 0, 1, 2)
+	for _, n := range c.Nodes {
+		harness.WaitFor(c.t, 30*time.Second, "all nodes to be ready", func() bool { return n.Readyz().Status == 200 })
+	}
+}
+
+// leader is the node that leads a stream, or with "" JetStream itself.
+func (c *crew) leader(stream string) (node int) {
+	c.t.Helper()
+	js := c.Nodes[0].JetStream()
+	harness.WaitFor(c.t, 30*time.Second, "a leader", func() bool { node = c.Leader(js, stream); return node >= 0 })
+	return node
+}
+
+// kept is a stored frame without its picture.
+type kept struct {
+	*schema.Frame
+	stored time.Time
+}
+
+// span is what a node read of a camera in one epoch.
+type span struct {
+	node        string
+	epoch       int64
+	first, last time.Time // captured
+}
+
+// check holds what is stored to the promise.
+func (c *crew) check() {
+	c.t.Helper()
+	js := c.Nodes[0].JetStream()
+	frames := map[string][]kept{}
+	held := map[string]bool{}
+	eachFrame(c.t, js, schema.StreamFrames, func(f *schema.Frame, stored time.Time) {
+		f.Data = nil
+		held[f.ID()] = true
+		frames[f.Camera] = append(frames[f.Camera], kept{f, stored})
+	})
+	for id := range c.acked {
+		if !held[id] {
+			c.t.Errorf("frame %s was stored and is gone", id)
+		}
+	}
+	var took []time.Duration
+	for _, id := range c.cameras {
+		spans := spansOf(frames[id])
+		for i := range spans {
+			c.checkSpan(id, spans[:i+1])
+		}
+		for _, l := range c.losses {
+			if !slices.Contains(l.had, id) {
+				continue
+			}
+			i := slices.IndexFunc(frames[id], func(k kept) bool { return k.stored.After(l.at) && k.Node != l.node })
+			if i < 0 {
+				c.t.Errorf("camera %s is not back after %s", id, l.what)
+				continue
+			}
+			d := frames[id][i].stored.Sub(l.at)
+			c.t.Logf("camera %s was back %v after %s of %s", id, d.Round(10*time.Millisecond), l.what, l.node)
+			took = append(took, d)
+		}
+	}
+	slices.Sort(took)
+	c.t.Logf("%d frames, %d of them seen before a loss; %d takeovers, p50 %v, max %v", len(held), len(c.acked), len(took), took[len(took)/2], took[len(took)-1])
+	if p50, most := took[len(took)/2], took[len(took)-1]; p50 > takeoverMedian || most > takeoverMost {
+		c.t.Errorf("takeovers took %v in the median and %v at most, want at most %v and %v", p50, most, takeoverMedian, takeoverMost)
+	}
+	c.checkStates(js)
+}
+
+// spansOf are the epochs of a camera in the order of their first pictures. An epoch is one node's, and within it Frame-Seq only rises.
+func spansOf(frames []kept) (spans []span) {
+	for _, k := range frames {
+		i := slices.IndexFunc(spans, func(s span) bool { return s.epoch == k.Epoch })
+		if i < 0 {
+			spans = append(spans, span{node: k.Node, epoch: k.Epoch, first: k.Captured, last: k.Captured})
+			continue
+		}
+		spans[i].last = k.Captured
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.first.Compare(b.first) })
+	return spans
+}
+
+// checkSpan looks at the last of a camera's spans: its epoch is above those before, no other node read for longer than the lease beside
+// it, and where the camera was handed over nothing is missing.
+func (c *crew) checkSpan(id string, spans []span) {
+	c.t.Helper()
+	s := spans[len(spans)-1]
+	for _, other := range spans[:len(spans)-1] {
+		if other.epoch >= s.epoch {
+			c.t.Errorf("camera %s: epoch %d of %s began after epoch %d of %s", id, s.epoch, s.node, other.epoch, other.node)
+		}
+		if both := other.last.Sub(s.first); other.node != s.node && both > lease {
+			c.t.Errorf("camera %s: %s and %s both read it, for %v", id, other.node, s.node, both)
+		}
+	}
+	if len(spans) < 2 {
+		return
+	}
+	before := spans[len(spans)-2]
+	lost := slices.ContainsFunc(c.losses, func(l loss) bool {
+		return l.node == before.node && before.last.After(l.at.Add(-time.Second)) && before.last.Before(l.at.Add(lease+time.Second))
+	})
+	if gap := s.first.Sub(before.last); !lost && gap > handoverMost {
+		c.t.Errorf("camera %s: %v without a picture as %s handed it over to %s", id, gap, before.node, s.node)
+	}
+}
+
+// checkStates finds each camera up in the bucket, under the name of the node that reads it.
+func (c *crew) checkStates(js jetstream.JetStream) {
+	c.t.Helper()
+	kv, err := js.KeyValue(c.t.Context(), schema.BucketCameras)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := range c.Nodes {
+		for _, id := range c.reads(i) {
+			harness.WaitFor(c.t, 10*time.Second, "the state of "+id, func() bool {
+				e, err := kv.Get(c.t.Context(), schema.StatusKey("test", id))
+				var st schema.CameraStatus
+				return err == nil && json.Unmarshal(e.Value(), &st) == nil && st.State == schema.CameraUp && st.Node == c.name(i)
+			})
+		}
+	}
+}
+
+// TestCluster_CamerasSurviveTheLossOfANode kills, holds still, cuts off and stops nodes: no frame that was stored is lost, every camera is
+// back in time, no two nodes read one for longer than the lease, and what a node that is back takes over has no gap.
+func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
+	c := startCrew(t, 6, "")
+	kills := []string{schema.StreamFrames}
+	if soak {
+		kills = []string{"", "KV_" + schema.BucketLeases, schema.StreamFrames, "", schema.StreamFrames}
+	}
+	for _, led := range kills {
+		node := c.leader(led)
+		c.lose("kill -9", node, c.Nodes[node].Kill)
+		c.Nodes[node].Start()
+		c.back()
+	}
+	node := (c.leader(schema.StreamFrames) + 1) % 3
+	c.lose("SIGSTOP", node, c.Nodes[node].Pause)
+	c.Nodes[node].Resume()
+	c.back()
+	node = c.leader("KV_" + schema.BucketLeases)
+	c.lose("a cut", node, func() { c.CutOff(node) })
+	harness.WaitFor(t, 20*time.Second, "the node that is cut off to say so", func() bool {
+		r := c.Nodes[node].Readyz()
+		return r.Status == 503 && strings.Contains(strings.Join(r.Reasons, "\n"), "reads no camera") && c.Nodes[node].Metric("edge_video_camera_up") == 0
+	})
+	c.Join(node)
+	c.back()
+	node = (c.leader(schema.StreamFrames) + 2) % 3
+	c.Nodes[node].Stop() // hands over before it ends
+	c.waitDivided("the cameras after a stop", slices.DeleteFunc([]int{0, 1, 2}, func(i int) bool { return i == node })...)
+	c.Nodes[node].Start()
+	c.back()
+	c.check()
+}
