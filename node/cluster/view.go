@@ -61,7 +61,10 @@ func (v *view) free(held map[string]claim) map[string]*beat {
 // first one's from then on.
 func (v *view) place(id string) int {
 	ranked := rank(id, v.able[id])
-	first := max(0, slices.IndexFunc(ranked, func(node string) bool { return v.load[node] < v.most() }))
+	first := slices.IndexFunc(ranked, func(node string) bool { return v.load[node] < v.least() })
+	if first < 0 {
+		first = max(0, slices.IndexFunc(ranked, func(node string) bool { return v.load[node] < v.most() }))
+	}
 	v.load[ranked[first]]++
 	switch place := slices.Index(ranked, v.node); {
 	case place == first:
