@@ -19,7 +19,8 @@ type Link struct {
 	Up    bool
 	Hub   string        // the server at the other end, "" while it is down
 	RTT   time.Duration // as last measured, 0 before
-	Error string        // what was last wrong with it, "" if nothing was since it was last up
+	Error string        // what was last wrong with it, "" while it is up
+	At    time.Time     // when that was
 	Heard time.Time     // when the server last did something about it
 	Held  bool          // it is kept down
 }
@@ -56,7 +57,7 @@ func (s *Server) Links() []Link {
 	srv := s.srv
 	all := make([]Link, len(s.config.Leaf.Remotes))
 	for i, r := range s.config.Leaf.Remotes {
-		all[i] = Link{Host: r.Host(), Error: s.heard[i].fault, Heard: s.heard[i].at, Held: s.held[i]}
+		all[i] = Link{Host: r.Host(), Error: s.heard[i].fault, At: s.heard[i].faultAt, Heard: s.heard[i].at, Held: s.held[i]}
 	}
 	s.mu.Unlock()
 	if srv == nil || len(all) == 0 {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -25,6 +26,8 @@ type ServerConfig struct {
 	Hub     bool          // sites may be given credentials to connect as leaf nodes
 
 	MaxFrame int // bytes of the largest picture; the payload limit leaves room for headers beside it
+
+	Ping time.Duration // between two probes of a connection, which counts as lost after four without an answer; 0 is 15 s
 }
 
 // UplinkConfig is the limits of UPLINK.
@@ -63,7 +66,7 @@ func (c *ServerConfig) options(own users, sites []Site, warn func(error)) (o *se
 		JetStreamDomain:        c.Site,
 		MaxPayload:             MaxPayload(c.MaxFrame),
 		MaxPending:             128 << 20, // above what a consumer's pull of many frames brings at once
-		PingInterval:           pingInterval,
+		PingInterval:           cmp.Or(c.Ping, pingInterval),
 		MaxPingsOut:            pingsOut,
 		WriteDeadline:          10 * time.Second,
 		NoFastProducerStall:    true, // a slow viewer loses messages, no camera waits for it

@@ -22,6 +22,7 @@ var layers = map[string]int{
 	"bridge":                      2,
 	"node":                        3,
 	"node/hub":                    3,
+	"node/link":                   4,
 	"bridge/mqtt":                 3,
 	"bridge/rabbitmq":             3,
 	"bridge/redis":                3,

@@ -20,6 +20,7 @@ import (
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/node/hub"
+	"github.com/edge-video/edge-video/node/link"
 )
 
 // app is one node with everything that runs in it.
@@ -34,6 +35,7 @@ type app struct {
 	fleet      *node.Fleet
 	bridges    *bridges
 	hub        *hub.Hub       // nil where this is no hub
+	links      *link.Watcher  // nil where there are none
 	uplink     *bridge.Worker // nil where all frames, or none, go to a hub
 	registrar  *registration.Registrar
 	first      []*running   // bridges to begin with
@@ -69,6 +71,9 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	}
 	if c.Hub.Mirror {
 		a.hub = hub.New(hubConfig(c), a.server.Connect, a.server.Sites, log, a.reg)
+	}
+	if len(c.NATS.Leaf.Remotes) > 0 {
+		a.links = link.New(linkConfig(c), a.server, a.server.Connect, log, a.reg)
 	}
 	a.registrar = a.newRegistrar(c)
 	a.http, err = listenHTTP(c)
@@ -141,6 +146,9 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 		}
 		if a.hub != nil {
 			work.Go(func() error { return a.hub.Run(working) })
+		}
+		if a.links != nil {
+			work.Go(func() error { return a.links.Run(working) })
 		}
 		work.Go(func() error {
 			return a.runControl(working, func() {

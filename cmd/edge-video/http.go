@@ -117,6 +117,7 @@ func (a *app) readiness() readiness {
 		r.Degraded = append(r.Degraded, ill(a.uplink))
 	}
 	a.siteReadiness(&r)
+	a.linkReadiness(&r)
 	if err := a.registrar.Err(); err != nil {
 		r.Degraded = append(r.Degraded, err.Error())
 	}

@@ -44,6 +44,9 @@ func (s *siteAddCommand) Run(c console) error {
 	if !schema.ValidSite(s.Name) {
 		return fmt.Errorf("%q cannot name a site; use 1 to 32 of a-z 0-9 _ -", s.Name)
 	}
+	if s.Name == schema.LocalSite {
+		return fmt.Errorf("a site named %q may not join a hub, as all would have the same name; choose another", s.Name)
+	}
 	dir, err := s.dataDir()
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/node/hub"
+	"github.com/edge-video/edge-video/node/link"
 )
 
 // What follows translates the configuration file's words into those of the packages that do the work.
@@ -67,6 +68,10 @@ func newUplink(c *config.Config, connect connector, log *slog.Logger, reg promet
 
 func hubConfig(c *config.Config) hub.Config {
 	return hub.Config{Site: c.Site, Node: c.Node, MaxAge: c.Hub.MaxAge, MaxBytes: int64(c.Hub.MaxBytes), Replicas: c.Stream.Replicas}
+}
+
+func linkConfig(c *config.Config) link.Config {
+	return link.Config{Site: c.Site, Node: c.Node, MaxPayload: int64(node.MaxPayload(maxFrame(c)))}
 }
 
 func streamConfig(c *config.Config) node.StreamConfig {

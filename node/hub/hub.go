@@ -49,6 +49,9 @@ type Hub struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	journal  *journal.Journal
+	now      func() time.Time // the hub's clock
+
+	strangers sync.Once // tells of sites without a name
 
 	mu    sync.Mutex
 	sites map[string]*site
@@ -57,7 +60,7 @@ type Hub struct {
 // New makes a hub. connect makes the connection to NATS that the hub uses, and closes, alone; admitted are the sites that have
 // credentials now.
 func New(config Config, connect func(name string) (*nats.Conn, error), admitted func() []string, log *slog.Logger, reg prometheus.Registerer) *Hub {
-	return &Hub{config: config, connect: connect, admitted: admitted, log: log, metrics: newMetrics(reg), sites: map[string]*site{}}
+	return &Hub{config: config, connect: connect, admitted: admitted, log: log, metrics: newMetrics(reg), now: time.Now, sites: map[string]*site{}}
 }
 
 // Run mirrors until ctx ends. Its error is that of a connection that cannot be made.
@@ -138,7 +141,16 @@ func (h *Hub) find(ctx context.Context) []string {
 	if err := streams.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
 		h.log.Debug("looking for mirrors", "err", err)
 	}
-	return slices.DeleteFunc(names, func(name string) bool { return name == h.config.Site || !schema.ValidSite(name) })
+	return slices.DeleteFunc(names, func(name string) bool {
+		if name == schema.LocalSite && name != h.config.Site {
+			h.strangers.Do(func() {
+				h.log.Error("a site is connected that is still named local, as all are at first, and is not mirrored; give it a name of its own, as site in its configuration",
+					"hub", h.config.Site)
+			})
+			return true
+		}
+		return name == h.config.Site || !schema.ValidSite(name)
+	})
 }
 
 // gatherStates has the hub's bucket of camera states take in those of every site.

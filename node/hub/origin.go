@@ -15,13 +15,22 @@ import (
 const (
 	// reachTimeout bounds one request over a link.
 	reachTimeout = 2 * time.Second
-	// inFlight is how many messages are on their way to a mirror: more than a link of 100 Mb/s and 300 ms holds of large frames, and few
-	// enough for what else goes over a slow one.
-	inFlight = 128
+	// inFlight is how many messages are on their way to a mirror at most, inFlightBytes how many bytes of frames: what a link of 100 Mb/s
+	// and 300 ms holds, and little enough for what else goes over a slow one, which waits behind them.
+	inFlight, inFlightLeast = 128, 8
+	inFlightBytes           = 4 << 20
 )
 
+// window is how many messages may be on their way, by the size of the site's frames.
+func (s *site) window() int {
+	if s.frameBytes == 0 {
+		return inFlight
+	}
+	return int(min(max(inFlightBytes/s.frameBytes, inFlightLeast), inFlight))
+}
+
 // durable is the name of the hub's consumer at a site.
-func (h *Hub) durable() string { return "hub-" + h.config.Site }
+func (h *Hub) durable() string { return schema.HubConsumer(h.config.Site) }
 
 // deliver is where the hub's consumer of a site's stream delivers.
 func deliver(stream, site string) string {
@@ -51,7 +60,7 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 		asking, cancel := context.WithTimeout(ctx, reachTimeout)
 		_, err := js.CreateOrUpdatePushConsumer(asking, stream, jetstream.ConsumerConfig{Durable: s.hub.durable(),
 			Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
-			AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: inFlight, MaxDeliver: -1,
+			AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: s.window(), MaxDeliver: -1,
 			Metadata: map[string]string{metadataKey: s.hub.config.Node}})
 		cancel()
 		api := new(jetstream.APIError)

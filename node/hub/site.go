@@ -30,8 +30,10 @@ type Status struct {
 	Since     time.Time     `json:"since"`           // it is connected, or not
 	Lag       uint64        `json:"lag"`             // frames that the site holds and the mirror lacks, as far as is known
 	Behind    time.Duration `json:"behind"`          // age of the newest frame of the mirror while it lacks some, or the link is down
+	CatchUp   time.Duration `json:"catch_up"`        // how long the mirror has been catching up, 0 while it does not
 	Error     string        `json:"error,omitempty"` // why there is no mirror
-	Full      bool          `json:"full,omitempty"`  // Error is that it does not fit the disk
+	Warning   string        `json:"warning,omitempty"`
+	Full      bool          `json:"full,omitempty"` // Error is that it does not fit the disk
 }
 
 // site is one site of a hub. It is looked at by the hub's goroutine alone; others see its status.
@@ -48,6 +50,13 @@ type site struct {
 	deleted  int       // gaps in the mirror, in frames, when it was last looked at
 	behind   time.Time // since when the mirror catches up, zero while it does not
 
+	counted    time.Time      // when sites of the name were last counted
+	frameBytes uint64         // of a frame at the site on average
+	clock      time.Duration  // the hub's is ahead of the site's
+	twins      bool           // there are two of the name
+	first      string         // the origin of the one that is mirrored
+	noted      schema.HubNote // what the site was last told
+
 	mu     sync.Mutex
 	status Status
 }
@@ -60,6 +69,10 @@ func (s *site) report() Status {
 
 // look makes the mirrors where they are missing, and sees how they do.
 func (s *site) look(ctx context.Context) {
+	s.count(ctx)
+	if s.twins && !s.made {
+		return // two would answer, and both deliver
+	}
 	if !s.reached || !s.report().Connected {
 		answers, err := s.reach(ctx)
 		s.reached = answers && err == nil
@@ -85,6 +98,9 @@ func (s *site) look(ctx context.Context) {
 		return
 	}
 	info := stream.CachedInfo()
+	if first := info.Config.Metadata[originKey]; first != "" {
+		s.first = first
+	}
 	if info.Mirror != nil {
 		s.see(info)
 	}
@@ -106,7 +122,7 @@ func (s *site) mirror(ctx context.Context) error {
 		}
 		if _, err := s.hub.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Description: stream + " of site " + s.name,
 			Mirror: s.hub.origin(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
-			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1"}}); err != nil {
+			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1", originKey: s.first}}); err != nil {
 			return fmt.Errorf("setting up %s: %w", name, err)
 		}
 	}
@@ -169,7 +185,11 @@ func (s *site) see(info *jetstream.StreamInfo) {
 	}
 	s.status.Lag, s.status.Behind = m.Lag, 0
 	if (!connected || m.Lag > 0) && info.State.Msgs > 0 {
-		s.status.Behind = now.Sub(info.State.LastTime)
+		s.status.Behind = max(now.Add(-s.clock).Sub(info.State.LastTime), 0)
+	}
+	s.status.CatchUp = 0
+	if connected && m.Lag > 0 && !s.behind.IsZero() {
+		s.status.CatchUp = now.Sub(s.behind)
 	}
 	st := s.status
 	s.mu.Unlock()

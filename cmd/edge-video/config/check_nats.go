@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 func (k *checker) nats() {
 	leaf, cluster := k.c.NATS.Leaf, k.c.NATS.Cluster
-	if len(leaf.Remotes) > 0 && k.c.Site == "local" {
+	if len(leaf.Remotes) > 0 && k.c.Site == schema.LocalSite {
 		k.fail("site", `a site named "local" may not join a hub, as all would have the same name`, "give the site its own name")
 	}
 	for i, r := range leaf.Remotes {
