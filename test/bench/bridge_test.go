@@ -24,7 +24,6 @@ import (
 	"github.com/edge-video/edge-video/bridge/mqtt"
 	"github.com/edge-video/edge-video/bridge/rabbitmq"
 	"github.com/edge-video/edge-video/bridge/redis"
-	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/schema"
 	"github.com/edge-video/edge-video/test/harness"
 )
@@ -129,30 +128,18 @@ func compare(b *testing.B, bare func(), newSink func(prometheus.Registerer) (bri
 func drainBacklog(b *testing.B, sink bridge.Sink, reg prometheus.Registerer, body []byte) float64 {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	s, err := node.NewServer(node.ServerConfig{Site: "bench", Node: "node-1", DataDir: b.TempDir(), MaxFrame: 4 << 20,
-		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 8 << 30, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}, log)
+	s, stop := startServer(b, benchServer(b, "bench"))
+	defer stop()
+	nc, err := s.Connect("fill")
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-	}()
-	select {
-	case <-s.Ready():
-	case err := <-ended:
-		b.Fatal(err)
-	}
-	fillStream(b, s, body)
+	fillStream(b, nc, bridgeFrames, body)
+	nc.Close()
 	syscall.Sync() // what was just written must not compete with what is measured
 	w := bridge.NewWorker(bridge.Config{Site: "bench", Node: "node-1", Name: "bench", Cameras: []string{"*"}, Timeout: 10 * time.Second, MaxFrame: 4 << 20,
 		Breaker: bridge.BreakerConfig{Failures: 5, Open: time.Second, MaxOpen: time.Second}}, sink, s.Connect, log, reg)
-	working, stopWorker := context.WithCancel(ctx)
+	working, stopWorker := context.WithCancel(b.Context())
 	worked := make(chan error, 1)
 	began := time.Now()
 	go func() { worked <- w.Run(working) }()
@@ -165,18 +152,13 @@ func drainBacklog(b *testing.B, sink bridge.Sink, reg prometheus.Registerer, bod
 	return bridgeFrames / took.Seconds()
 }
 
-func fillStream(b *testing.B, s *node.Server, body []byte) {
+func fillStream(b *testing.B, nc *nats.Conn, frames int, body []byte) {
 	b.Helper()
-	nc, err := s.Connect("fill")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer nc.Close()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(bareWindow))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for i := range bridgeFrames {
+	for i := range frames {
 		f := frame(i, body)
 		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: f.Subject(), Header: f.Header(), Data: f.Data}, jetstream.WithStallWait(time.Minute)); err != nil {
 			b.Fatal(err)

@@ -38,6 +38,11 @@ type NodeOptions struct {
 	Bridges string
 	NATS    string // further keys of nats, beginning with a comma
 	More    string // further top-level keys
+
+	// Whole is a configuration in place of those keys, in which 0.0.0.0:8080, 127.0.0.1:4222 and /var/lib/edge-video stand for the node's own
+	// addresses and folder.
+	Whole string
+	Env   []string // beside PATH and the like
 }
 
 // Node is a running edge-video.
@@ -67,7 +72,7 @@ func NewNode(t testing.TB, o NodeOptions) *Node {
 	}
 	n.write(t, o)
 	n.service = newService(t, program{name: "edge-video", path: o.Program, args: []string{"run", "--config", n.Config}, dir: dir,
-		env: []string{"GORACE=halt_on_error=1"}}, func() error {
+		env: append([]string{"GORACE=halt_on_error=1"}, o.Env...)}, func() error {
 		if err := dialTCP(hostPort(n.httpPort)); err != nil {
 			return err
 		}
@@ -88,6 +93,9 @@ func (n *Node) write(t testing.TB, o NodeOptions) {
 	text := fmt.Sprintf("site: %s\nnode: %s\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", cmp.Or(o.Site, "test"), cmp.Or(o.Name, "node-1"), n.Dir, hostPort(n.natsPort),
 		o.NATS, hostPort(n.httpPort)) +
 		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
+	if o.Whole != "" {
+		text = strings.NewReplacer("0.0.0.0:8080", hostPort(n.httpPort), "127.0.0.1:4222", hostPort(n.natsPort), "/var/lib/edge-video", n.Dir).Replace(o.Whole)
+	}
 	if err := os.WriteFile(n.Config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

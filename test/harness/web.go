@@ -50,6 +50,17 @@ func (w *web) Metric(name string, labels ...string) float64 {
 	return sumMetric(w.tb, resp.Body, name, labels)
 }
 
+// Get asks for a path and returns the status, 0 where nothing answers.
+func (w *web) Get(path string) int {
+	w.tb.Helper()
+	resp, err := http.Get("http://" + hostPort(w.httpPort) + path)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
+}
+
 func sumMetric(t testing.TB, r io.Reader, name string, labels []string) (sum float64) {
 	t.Helper()
 	lines := bufio.NewScanner(r)
