@@ -31,3 +31,23 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// InUse reports whether a running node holds the data directory. It creates nothing, and holds the lock itself for no longer than it
+// takes to see that nobody else does.
+func InUse(dir string) (bool, error) {
+	f, err := os.Open(filepath.Join(dir, "lock"))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("opening the lock of data_dir: %w; run it as the user that runs the node", err)
+	}
+	defer f.Close()
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("trying the lock of %s: %w", dir, err)
+	}
+	return false, nil
+}

@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"bridge/redis":                3,
 	"bridge/uplink":               3,
 	"cmd/edge-video/config":       4,
+	"cmd/edge-video/doctor":       5,
 	"cmd/edge-video/migrate":      5,
 	"cmd/edge-video/registration": 5,
 	"cmd/edge-video":              6,

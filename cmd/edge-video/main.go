@@ -31,6 +31,7 @@ type commands struct {
 	Replay  replayCommand  `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
 	Requeue requeueCommand `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
 	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
+	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a node needs, and say what to do about what is wrong."`
 	Migrate migrateCommand `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
 	Site    siteCommand    `cmd:"" help:"Admit sites to this hub."`
 	Version versionCommand `cmd:"" help:"Print the version."`
