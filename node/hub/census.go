@@ -15,7 +15,7 @@ import (
 
 const (
 	// censusPeriod is how often the sites of one name are counted, and censusWait how long a second answer is waited for after the first.
-	censusPeriod = 10 * time.Second
+	censusPeriod = 5 * time.Second
 	censusWait   = 300 * time.Millisecond
 	// clockMost is how far apart the clocks of hub and site may be.
 	clockMost = 30 * time.Second

@@ -81,7 +81,7 @@ func start(t *testing.T, c node.ServerConfig) *party {
 }
 
 // startHub runs a hub that listens for leaf nodes, and returns where.
-func startHub(t *testing.T, change func(*hub.Config)) (*party, *hub.Hub, string) {
+func startHub(t *testing.T, change func(*hub.Config), before ...func(*hub.Hub)) (*party, *hub.Hub, string) {
 	t.Helper()
 	c := serverConfig(t, "hub")
 	port := harness.FreePort(t)
@@ -92,6 +92,9 @@ func startHub(t *testing.T, change func(*hub.Config)) (*party, *hub.Hub, string)
 		change(&config)
 	}
 	h := hub.New(config, p.server.Connect, p.server.Sites, logger(t), prometheus.NewRegistry())
+	for _, f := range before {
+		f(h)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()

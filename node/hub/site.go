@@ -91,7 +91,7 @@ func (s *site) look(ctx context.Context) {
 	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s.made = false // not yet, or someone has removed it
+			s.made, s.first, s.counted = false, "", time.Time{} // not yet, or someone has removed it
 		}
 		s.log.Debug("looking at the mirror", "err", err)
 		s.hub.metrics.set(s.report())
@@ -175,7 +175,7 @@ func (s *site) refused(err error) {
 
 // see takes over what the mirror knows of its link.
 func (s *site) see(info *jetstream.StreamInfo) {
-	now := time.Now()
+	now := s.hub.now()
 	m := info.Mirror
 	connected := m.Active >= 0 && m.Active < silence
 	s.mu.Lock()

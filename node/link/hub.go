@@ -13,12 +13,8 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-const (
-	// apiTimeout bounds one look at what the hub has made at the site.
-	apiTimeout = 2 * time.Second
-	// plainAfter is how long a hub is waited for to mirror before it counts as none of edge-video.
-	plainAfter = 30 * time.Second
-)
+// apiTimeout bounds one look at what the hub has made at the site.
+const apiTimeout = 2 * time.Second
 
 // note is what the hub says of the site.
 type note struct {
@@ -61,10 +57,12 @@ func (l *link) measure(ctx context.Context) {
 		return
 	}
 	s := l.change(func(s *Status) { s.Mirrored, s.Lag, s.Behind = mirrored, lag, behind })
-	if s.Up && !mirrored && !l.plain && l.greeting.Server != "" && time.Since(s.Since) > plainAfter {
+	if s.Up && !mirrored && !l.plain && l.greeting.Server != "" && time.Since(s.Since) > l.watcher.config.Stuck {
 		l.plain = true
-		l.log.Warn("the hub does not mirror this site: it is a plain nats-server, or one of edge-video without hub.mirror; what is copied by other means is not seen here",
-			"hub", l.greeting.Server, "address", s.Hub, "nats_server", l.greeting.Version)
+		text := fmt.Sprintf("the hub %s at %s is nats-server %s and does not mirror this site as edge-video with hub.mirror does; what is copied by other means is not seen here",
+			l.greeting.Server, s.Hub, l.greeting.Version)
+		l.watcher.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.Name, Kind: schema.KindControl, State: "unknown", Reason: "hub", Message: text})
+		l.log.Warn("the link to the hub", "warning", text)
 	}
 }
 

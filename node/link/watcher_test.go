@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -343,4 +344,26 @@ func TestLink_OfTwoNodesWithOneNameBothAreTold(t *testing.T) {
 	second := startSite(t, "lisbon", "l1", address, key, nil)
 	second.watch(second, 0)
 	says(t, w1, "the first to be told", "another node l1 of a site lisbon", address)
+}
+
+func TestLink_PlainServerIsToldAsWhatItIs(t *testing.T) {
+	t.Parallel()
+	opts := &server.Options{ServerName: "depot", JetStream: true, JetStreamDomain: "depot", StoreDir: t.TempDir(), NoSigs: true, NoLog: true, DontListen: true}
+	opts.LeafNode.Host, opts.LeafNode.Port = "127.0.0.1", harness.FreePort(t)
+	hub, err := server.NewServer(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub.Start()
+	defer hub.WaitForShutdown()
+	defer hub.Shutdown()
+	address := fmt.Sprintf("127.0.0.1:%d", opts.LeafNode.Port)
+	site := start(t, "lisbon", "l1", func(c *node.ServerConfig) { c.Leaf.Remotes = []node.LeafRemote{{URL: "nats-leaf://" + address}} })
+	w := site.watch(site, 0)
+	site.event(link.Name(address), schema.KindControl, func(e schema.Event) bool {
+		return strings.Contains(e.Message, "hub depot at "+address+" is nats-server "+server.VERSION)
+	})
+	if s := w.Links()[0]; !s.Up || s.Mirrored {
+		t.Errorf("got %+v", s)
+	}
 }
