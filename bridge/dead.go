@@ -32,7 +32,7 @@ func (s *session) refuse(m jetstream.Msg, reason error) error {
 	}
 	w.metrics.rejected.Inc()
 	w.log.Warn("frame refused for good; it is kept in "+schema.StreamDead, "subject", m.Subject(), "err", reason)
-	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindDead, Reason: "rejected", Message: reason.Error(), Count: 1})
+	w.event(schema.Event{Kind: schema.KindDead, Reason: "rejected", Message: reason.Error(), Count: 1})
 	return ack(m)
 }
 

@@ -47,12 +47,13 @@ func (w *Worker) waitHold(ctx context.Context) bool {
 		left := w.hold.left()
 		if left == 0 {
 			if held {
+				w.seat.hurry()
 				w.stands(nil, "")
 			}
 			return ctx.Err() == nil
 		}
 		w.stands(errHeld, FaultHeld)
-		w.breaker.open()
+		w.seat.open()
 		w.publish()
 		end := time.NewTimer(left)
 		select {

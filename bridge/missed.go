@@ -82,8 +82,7 @@ func (m *missed) tell(pause time.Duration, reasons ...string) {
 			m.unsure = false
 		}
 		w.log.Warn("frames missed", "reason", reason, "count", n)
-		w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindGap, Reason: reason, Count: n,
-			Message: what})
+		w.event(schema.Event{Kind: schema.KindGap, Reason: reason, Count: n, Message: what})
 	}
 	m.open.Store(len(m.counts) > 0)
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -76,7 +77,7 @@ func (r *Redelivery) source() string {
 // until is when the last frame asked for came into the stream at the latest, zero where that is not known: what had to wait for a sink
 // may have come at any time.
 func (r *Redelivery) until() time.Time {
-	if r.config.To.IsZero() || r.source() != schema.StreamFrames {
+	if r.config.To.IsZero() || r.config.Dead || !r.worker.config.pictures() {
 		return time.Time{}
 	}
 	return r.config.To.Add(storedLate)
@@ -95,7 +96,7 @@ func (r *Redelivery) subjects() []string {
 		return w.filters(r.config.Cameras)
 	}
 	if slices.Equal(r.config.Cameras, w.Cameras) {
-		return []string{schema.DeadSubject(w.Site, w.Name, "*", "*")} // also of cameras that the bridge took once
+		return []string{schema.DeadSubject(w.Site, w.Name, cmp.Or(w.Mirrored, "*"), "*")} // also of cameras that the bridge took once
 	}
 	var subjects []string
 	for _, camera := range r.config.Cameras {

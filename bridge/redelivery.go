@@ -64,11 +64,11 @@ type Redelivery struct {
 // and [ErrNoReplay].
 func (w *Worker) NewRedelivery(c RedeliveryConfig, sink Sink) (*Redelivery, error) {
 	if w.config.Source == SourceEvents && !c.Dead {
-		return nil, fmt.Errorf("bridge %s: %w", w.config.Name, ErrNoReplay)
+		return nil, fmt.Errorf("bridge %s: %w", w.config.label(), ErrNoReplay)
 	}
 	for _, camera := range c.Cameras {
 		if !w.takes(camera) {
-			return nil, fmt.Errorf("%w: %q; bridge %s takes %q", ErrNotTaken, camera, w.config.Name, w.config.Cameras)
+			return nil, fmt.Errorf("%w: %q; bridge %s takes %q", ErrNotTaken, camera, w.config.label(), w.config.Cameras)
 		}
 	}
 	if len(c.Cameras) == 0 {
@@ -105,14 +105,14 @@ func (r *Redelivery) Progress() Progress {
 // while the bridge's own breaker is open.
 func (r *Redelivery) Run(ctx context.Context) error {
 	w := r.worker
-	nc, err := w.connect("bridge-" + w.config.Name + "-again")
+	nc, err := w.connect("bridge-" + w.config.label() + "-again")
 	if err != nil {
-		return fmt.Errorf("bridge %s: %w", w.config.Name, err)
+		return fmt.Errorf("bridge %s: %w", w.config.label(), err)
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncTimeout(w.config.tellTimeout()))
 	if err != nil {
-		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
+		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.label(), err)
 	}
 	if w.config.References {
 		r.sink = newReferrer(&w.config, r.sink, js)

@@ -94,7 +94,7 @@ func (r *referrer) tell(f *schema.Frame) (jetstream.PubAckFuture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSource, err)
 	}
-	m := nats.NewMsg(schema.StoredSubject(r.config.Site, r.config.Name, f.Camera))
+	m := nats.NewMsg(schema.StoredSubject(r.config.Site, r.config.Name, f.Site, f.Camera))
 	m.Data = body
 	if !f.Replayed { // what is asked for again is told again
 		m.Header.Set(schema.HeaderMsgID, r.config.Name+"."+f.ID()) // other bridges tell of the same frame

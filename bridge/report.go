@@ -17,7 +17,8 @@ const (
 
 // Health is what readiness wants to know of a bridge.
 type Health struct {
-	Name      string
+	Name      string // of the bridge
+	Of        string // at a hub: the site whose mirrors it reads, "" for what the hub's own streams hold
 	Stream    string // where what it delivers is
 	State     schema.BreakerState
 	Delivered uint64        // frames confirmed since the start
@@ -32,7 +33,7 @@ type Health struct {
 func (w *Worker) Health() Health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Health{Name: w.config.Name, Stream: w.config.stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
+	return Health{Name: w.config.Name, Of: w.config.Mirrored, Stream: w.config.stream(), State: w.breaker.state(), Delivered: w.delivered.Load(), Pending: w.pending.Load(), Err: w.err,
 		Fault: w.fault, Held: w.hold.left(), Aside: w.aside.Load()}
 }
 
@@ -47,7 +48,7 @@ func (w *Worker) publish() {
 	if w.err != nil {
 		st.Error, st.Fault = w.err.Error(), string(w.fault)
 	}
-	w.journal.State(schema.BucketBridges, w.config.Name, st)
+	w.journal.StateOf(schema.BucketBridges, w.config.of(), w.config.Name, st)
 }
 
 // report keeps the backlog, the state in the bucket and the log up to date.

@@ -1,7 +1,9 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -29,22 +31,55 @@ func (c *Config) stream() string {
 	case SourceStored:
 		return schema.StreamStored
 	case SourceEvents:
-		return schema.StreamEvents
+		return c.mirror(schema.StreamEvents)
 	}
-	return schema.StreamFrames
+	return c.mirror(schema.StreamFrames)
 }
+
+// mirror is what a stream of the site whose frames are read is called here.
+func (c *Config) mirror(stream string) string {
+	if c.Mirrored == "" {
+		return stream
+	}
+	return schema.MirrorStream(stream, c.Mirrored)
+}
+
+// of is the site whose streams, or their mirrors, are read. Cameras without a site are its.
+func (c *Config) of() string { return cmp.Or(c.Mirrored, c.Site) }
+
+// label is the bridge for people: at a hub with the site whose mirrors it reads.
+func (c *Config) label() string {
+	if c.Mirrored == "" {
+		return c.Name
+	}
+	return c.Mirrored + "." + c.Name
+}
+
+// named is a log in which the bridge is named.
+func (c *Config) named(log *slog.Logger) *slog.Logger {
+	if log = log.With("bridge", c.Name); c.Mirrored != "" {
+		log = log.With("of", c.Mirrored)
+	}
+	return log
+}
+
+// pictures reports whether the messages of the stream are frames with their pictures.
+func (c *Config) pictures() bool { return c.Source == "" || c.Source == SourceFrames }
 
 // numbered reports whether Frame-Seq counts the messages of a camera, so that a jump shows what is missing.
 func (c *Config) numbered() bool { return c.Source != SourceEvents }
 
 // whole reports whether every message of the stream is the bridge's.
 func (c *Config) whole() bool {
-	return c.stream() == schema.StreamFrames && slices.Contains(c.Cameras, "*")
+	return c.pictures() && slices.Contains(c.Cameras, "*")
 }
 
 // filters are the subjects of cameras, named as those of the configuration.
 func (c *Config) filters(cameras []string) []string {
 	if slices.Contains(cameras, "*") {
+		if c.Source == SourceStored {
+			return []string{schema.StoredSubjects(c.Site, c.Of)} // at a hub also of the cameras of its sites
+		}
 		cameras = []string{"*"}
 	}
 	var subjects []string
@@ -54,7 +89,7 @@ func (c *Config) filters(cameras []string) []string {
 		}
 	}
 	if c.Source == SourceEvents {
-		subjects = append(subjects, schema.EventSubject(c.Site, schema.ClassNode, "*", schema.KindCameras))
+		subjects = append(subjects, schema.EventSubject(c.of(), schema.ClassNode, "*", schema.KindCameras))
 	}
 	return subjects
 }
@@ -63,7 +98,7 @@ func (c *Config) filters(cameras []string) []string {
 func (c *Config) subject(site, camera string) string {
 	switch {
 	case c.Source == SourceStored:
-		return schema.StoredSubject(c.Site, c.Of, camera)
+		return schema.StoredSubject(c.Site, c.Of, site, camera)
 	case c.Source == SourceEvents:
 		return schema.EventSubject(site, schema.ClassCamera, camera, schema.KindState)
 	case camera == "*":
@@ -77,7 +112,7 @@ func (c *Config) locate(camera string) (site, id string) {
 	if site, id, ok := strings.Cut(camera, "."); ok {
 		return site, id
 	}
-	return c.Site, camera
+	return c.of(), camera
 }
 
 // decode is the frame of a message.
@@ -93,7 +128,7 @@ func (c *Config) decode(m jetstream.Msg) (*schema.Frame, error) {
 
 // decodeDead is the frame of a message that the bridge keeps in DEAD.
 func (c *Config) decodeDead(m jetstream.Msg) (*schema.Frame, error) {
-	if c.stream() == schema.StreamFrames {
+	if c.pictures() {
 		return schema.DecodeDead(m.Subject(), m.Headers(), m.Data())
 	}
 	return c.decode(m) // what those messages are stands in their bodies
@@ -111,10 +146,13 @@ func decodeEvent(body []byte) (*schema.Frame, error) {
 
 // owner is whose message it is by its subject.
 func (c *Config) owner(subject string) (site, camera string, err error) {
-	if c.stream() == schema.StreamFrames {
+	if c.pictures() {
 		return schema.ParseFrameSubject(subject)
 	}
-	t := strings.Split(subject, ".") // stored.<site>.<bridge>.<camera>, events.<site>.<class>.<name>.<kind>
+	t := strings.Split(subject, ".")             // stored.<site>.<bridge>.<camera>, events.<site>.<class>.<name>.<kind>
+	if c.Source == SourceStored && len(t) == 5 { // stored.<site>.<bridge>.<camera's site>.<camera>
+		t = []string{t[0], t[3], t[2], t[4]}
+	}
 	if len(t) < 4 || !schema.ValidSite(t[1]) || !schema.ValidName(t[3]) {
 		return "", "", fmt.Errorf("%w: its subject names no camera", schema.ErrFrame)
 	}

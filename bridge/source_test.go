@@ -28,7 +28,7 @@ func (s *stream) tell(of, camera string, first, last uint64) {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		s.publishMsg(&nats.Msg{Subject: schema.StoredSubject("lisbon", of, camera), Data: body})
+		s.publishMsg(&nats.Msg{Subject: schema.StoredSubject("lisbon", of, "lisbon", camera), Data: body})
 	}
 }
 

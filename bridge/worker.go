@@ -30,6 +30,7 @@ const (
 type Config struct {
 	Site, Node string
 	Name       string        // also that of the durable consumer
+	Mirrored   string        // at a hub: the site whose mirrors it reads, "" for what the hub's own streams hold
 	Source     Source        // what it reads, "" is frames
 	Of         string        // with [SourceStored]: the bridge whose sink keeps the pictures
 	References bool          // tell in STORED where the sink keeps each frame; the sink sets Kept before it confirms
@@ -38,6 +39,7 @@ type Config struct {
 	MaxFrame   int           // bytes of the largest picture
 	Timeout    time.Duration // how long the sink may take to confirm a frame before it counts as down
 	Breaker    BreakerConfig
+	Shared     *Breaker // the breaker that it shares with other workers, nil for one of its own
 
 	Workers Workers // "" is WorkersOne
 
@@ -55,7 +57,8 @@ type Worker struct {
 	connect func(name string) (*nats.Conn, error)
 	log     *slog.Logger
 	metrics *metrics
-	breaker *breaker
+	breaker *Breaker
+	seat    *seat
 	journal *journal.Journal
 	js      jetstream.JetStream
 	stream  jetstream.Stream
@@ -82,32 +85,34 @@ type Worker struct {
 // NewWorker makes a worker. connect makes the connection to NATS that the worker uses, and closes, alone. Its metrics are registered
 // with reg, which adds the labels site and bridge.
 func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, error), log *slog.Logger, reg prometheus.Registerer) *Worker {
-	w := &Worker{config: config, id: rand.Text(), sink: sink, connect: connect, log: log.With("bridge", config.Name), metrics: newMetrics(reg), since: time.Now(),
+	w := &Worker{config: config, id: rand.Text(), sink: sink, connect: connect, log: config.named(log), metrics: newMetrics(reg), since: time.Now(),
 		hold: hold{changed: make(chan struct{}, 1)}, all: config.whole(), pace: newCatchup(config.Rate),
 		live: newTrack(config.Name, false), back: newTrack(backfillName(config.Name), true)}
 	w.missed = newMissed(w)
-	w.breaker = newBreaker(config.Breaker, w.breakerChanged)
+	if w.breaker = config.Shared; w.breaker == nil {
+		w.breaker = NewBreaker(config.Breaker)
+	}
 	return w
 }
 
 // Run bridges until ctx ends; then it waits a moment for frames that the sink has not confirmed yet, and closes the sink. The error is
 // that of a connection that cannot be made. A sink that is down is no error, and a durable that cannot be used is tried again.
 func (w *Worker) Run(ctx context.Context) error {
-	nc, err := w.connect("bridge-" + w.config.Name)
+	nc, err := w.connect("bridge-" + w.config.label())
 	if err != nil {
-		return fmt.Errorf("bridge %s: %w", w.config.Name, err)
+		return fmt.Errorf("bridge %s: %w", w.config.label(), err)
 	}
 	defer nc.Close()
 	if w.js, err = jetstream.New(nc, jetstream.WithPublishAsyncTimeout(w.config.tellTimeout())); err != nil {
-		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.Name, err)
+		return fmt.Errorf("bridge %s: reaching JetStream: %w", w.config.label(), err)
 	}
 	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
 	if r, ok := w.sink.(Reporter); ok {
-		r.Report(func(e schema.Event) {
-			e.Class, e.Name = schema.ClassBridge, w.config.Name
-			w.journal.Event(e)
-		})
+		r.Report(w.event)
 	}
+	w.seat = w.breaker.sit(w.breakerChanged)
+	defer w.seat.rise()
+	w.metrics.setBreaker(w.breaker.state())
 	if w.config.References {
 		w.sink = newReferrer(&w.config, w.sink, w.js)
 	}
@@ -192,11 +197,16 @@ func (w *Worker) bridge(ctx context.Context) {
 		s := newSession(w)
 		err := w.claim(ctx)
 		if err == nil {
-			w.breaker.allow()
+			if !w.seat.enter(ctx, w.hold.changed) {
+				continue
+			}
 			err = s.run(ctx)
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errElsewhere) || errors.Is(err, errHeld) || errors.Is(err, errSource) {
+			w.seat.leave()
 		}
 		if errors.Is(err, errElsewhere) {
 			w.standBy(ctx, err)
@@ -235,7 +245,7 @@ func (w *Worker) sinkFault(err error, delivered bool) time.Duration {
 	news := w.stands(err, fault)
 	w.metrics.faults.WithLabelValues(string(fault)).Inc()
 	was := w.breaker.state()
-	pause := w.breaker.failure(fault, delivered)
+	pause := w.seat.failure(fault, delivered)
 	if now := w.breaker.state(); news || now != was && was == schema.BreakerClosed {
 		w.log.Warn("sink fault", "fault", fault, "err", err, "breaker", now, "again_in", pause.Round(10*time.Millisecond))
 	}
@@ -246,7 +256,7 @@ func (w *Worker) sinkFault(err error, delivered bool) time.Duration {
 // proved is called at the first confirmed frame of a session.
 func (w *Worker) proved() {
 	back := w.stands(nil, "")
-	w.breaker.success()
+	w.seat.success()
 	if back {
 		w.log.Info("sink confirms again", "pending", w.pending.Load())
 		w.publish()
@@ -269,8 +279,14 @@ func (w *Worker) stands(err error, fault Fault) bool {
 	return was.Error() != err.Error()
 }
 
-// breakerChanged follows every change of the breaker.
-func (w *Worker) breakerChanged(s schema.BreakerState) {
+// event tells of something about the bridge.
+func (w *Worker) event(e schema.Event) {
+	e.Class, e.Name, e.Of = schema.ClassBridge, w.config.Name, w.config.Mirrored
+	w.journal.Event(e)
+}
+
+// breakerChanged follows every change of the breaker. own says that it is this worker's doing: of several one tells.
+func (w *Worker) breakerChanged(s schema.BreakerState, own bool) {
 	w.mu.Lock()
 	w.since = time.Now()
 	message, fault := "", w.fault
@@ -279,7 +295,8 @@ func (w *Worker) breakerChanged(s schema.BreakerState) {
 	}
 	w.mu.Unlock()
 	w.metrics.setBreaker(s)
-	w.journal.Event(schema.Event{Class: schema.ClassBridge, Name: w.config.Name, Kind: schema.KindBreaker, State: string(s),
-		Reason: string(fault), Message: message})
+	if own {
+		w.event(schema.Event{Kind: schema.KindBreaker, State: string(s), Reason: string(fault), Message: message})
+	}
 	w.publish()
 }

@@ -45,7 +45,8 @@ type Event struct {
 	Site     string     `json:"site"`
 	Node     string     `json:"node"`
 	Class    EventClass `json:"class"`
-	Name     string     `json:"name"` // the camera, bridge, node or link
+	Name     string     `json:"name"`         // the camera, bridge, node or link
+	Of       string     `json:"of,omitempty"` // the site whose frames a bridge at a hub delivers, where that is another
 	Kind     EventKind  `json:"kind"`
 	State    string     `json:"state,omitempty"`
 	Reason   string     `json:"reason,omitempty"`  // one word, equal to the label in metrics

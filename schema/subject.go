@@ -63,9 +63,18 @@ func ParseDeadSubject(subject string) (frameSite, camera string, err error) {
 	return t[3], t[4], nil
 }
 
-// StoredSubject is the subject of the messages that tell where a bridge's sink keeps the frames of a camera.
-func StoredSubject(site, bridge, camera string) string {
-	return "stored." + site + "." + bridge + "." + camera
+// StoredSubject is the subject of the messages that tell where the sink of a bridge of the given site keeps the frames of a camera. A camera of
+// another site, whose frames are bridged at a hub, is named with that.
+func StoredSubject(bridgeSite, bridge, frameSite, camera string) string {
+	if frameSite != bridgeSite {
+		camera = frameSite + "." + camera
+	}
+	return "stored." + bridgeSite + "." + bridge + "." + camera
+}
+
+// StoredSubjects is the filter of what the sink of a bridge keeps, of all cameras.
+func StoredSubjects(bridgeSite, bridge string) string {
+	return "stored." + bridgeSite + "." + bridge + ".>"
 }
 
 // BeatSubject is where the nodes of a cluster show one another that they live.

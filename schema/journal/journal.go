@@ -70,9 +70,12 @@ func (j *Journal) bound() {
 }
 
 // State queues the newest state of a name for its bucket, replacing one that still waits.
-func (j *Journal) State(bucket, name string, value any) {
+func (j *Journal) State(bucket, name string, value any) { j.StateOf(bucket, j.site, name, value) }
+
+// StateOf is State for what a hub does for another site.
+func (j *Journal) StateOf(bucket, site, name string, value any) {
 	j.mu.Lock()
-	j.states[stateKey{bucket, schema.StatusKey(j.site, name)}] = value
+	j.states[stateKey{bucket, schema.StatusKey(site, name)}] = value
 	j.mu.Unlock()
 	j.signal()
 }
