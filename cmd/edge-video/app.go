@@ -38,7 +38,7 @@ type app struct {
 	links      *link.Watcher  // nil where there are none
 	uplink     *bridge.Worker // nil where all frames, or none, go to a hub
 	registrar  *registration.Registrar
-	first      []*running   // bridges to begin with
+	first      *plan        // bridges to begin with
 	http       net.Listener // nil where there is none
 	control    *control     // set by runControl
 

@@ -44,8 +44,8 @@ func (a *attendant) offer(nc *nats.Conn, description, site string, more ...endpo
 
 // redeliver has a bridge bring frames to its sink again. Only who has the bridge, and is the one asked, answers.
 func (a *attendant) redeliver(r micro.Request) {
-	b := a.bridges.named(lastToken(r.Subject()))
-	if b == nil {
+	parts := a.bridges.named(lastToken(r.Subject()))
+	if len(parts) == 0 {
 		return
 	}
 	var request errandRequest
@@ -53,7 +53,12 @@ func (a *attendant) redeliver(r micro.Request) {
 		a.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
 		return
 	}
-	if request.Worker != "" && request.Worker != b.errands.id {
+	b, err := request.choose(parts)
+	if err != nil {
+		a.refuse(r, "400", err)
+		return
+	}
+	if b == nil {
 		return
 	}
 	answer, err := b.errands.ask(&request)
@@ -67,10 +72,10 @@ func (a *attendant) redeliver(r micro.Request) {
 	}
 }
 
-// hold holds a bridge's breaker open, or lets it go.
+// hold holds a bridge's breaker open, or lets it go. There is an answer for each of its parts.
 func (a *attendant) hold(r micro.Request) {
-	b := a.bridges.named(lastToken(r.Subject()))
-	if b == nil {
+	parts := a.bridges.named(lastToken(r.Subject()))
+	if len(parts) == 0 {
 		return
 	}
 	var request holdRequest
@@ -78,12 +83,14 @@ func (a *attendant) hold(r micro.Request) {
 		a.refuse(r, "400", fmt.Errorf("reading the request: %w", err))
 		return
 	}
-	answer := b.hold(&request)
-	answer.Node = a.node
-	if a.horizon != nil {
-		answer.Horizon, answer.HasLimit = a.horizon(), answer.Stream == schema.StreamFrames
+	for _, b := range parts {
+		answer := b.hold(&request)
+		answer.Node = a.node
+		if a.horizon != nil {
+			answer.Horizon, answer.HasLimit = a.horizon(), answer.Stream == schema.StreamFrames
+		}
+		a.answer(r, answer)
 	}
-	a.answer(r, answer)
 }
 
 func (a *attendant) answer(r micro.Request, value any) {

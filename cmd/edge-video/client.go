@@ -77,6 +77,14 @@ func (c *client) dial(address string, options ...nats.Option) (*nats.Conn, error
 	return nats.Connect(address, options...)
 }
 
+// partOf takes the site out of the name of a bridge's part at a hub, <site>.<bridge>.
+func partOf(name string) (site, bridge string) {
+	if site, bridge, ok := strings.Cut(name, "."); ok && schema.ValidSite(site) {
+		return site, bridge
+	}
+	return "", name
+}
+
 // reach connects to the site of a bridge, whose name is checked. The caller closes the connection.
 func (c *client) reach(ctx context.Context, name string) (nc *nats.Conn, site string, err error) {
 	if !schema.ValidName(name) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,6 +40,9 @@ func (d *drillCommand) Validate() error {
 
 // Run holds the bridge's breaker open for a while and reports what an outage of its sink would come to.
 func (d *drillCommand) Run(ctx context.Context, c console) error {
+	if of, name := partOf(d.Bridge); of != "" {
+		return fmt.Errorf("a drill holds a bridge for all sites at once, as an outage of its sink does; give its name alone: %s", name)
+	}
 	nc, site, err := d.reach(ctx, d.Bridge)
 	if err != nil {
 		return err
@@ -57,7 +61,7 @@ func (d *drillCommand) Run(ctx context.Context, c console) error {
 	}
 	held := time.Now()
 	err = r.hold(ctx, d.For, c.err)
-	buffered, last := r.pending, r.last
+	buffered, last := r.pending, maps.Clone(r.last)
 	released := time.Now()
 	r.release()
 	if err != nil {
@@ -92,13 +96,12 @@ type drill struct {
 	inbox   string
 
 	first, now map[string]*holdAnswer // by worker
-	stream     string                 // where what it delivers is
+	last       map[string]uint64      // stream sequence of the newest frame of each stream where what it delivers is
 	heard      time.Time
 	horizon    time.Duration // valid where limited is set
 	shortest   time.Duration
 	limited    bool
 	pending    uint64 // frames in the stream that the sink has not confirmed
-	last       uint64 // stream sequence of the newest frame
 }
 
 func newDrill(nc *nats.Conn, site, name string) (*drill, error) {
@@ -107,7 +110,7 @@ func newDrill(nc *nats.Conn, site, name string) (*drill, error) {
 		return nil, fmt.Errorf("reaching JetStream: %w", err)
 	}
 	d := &drill{nc: nc, js: js, bridge: name, subject: schema.HoldSubject(site, name), inbox: nc.NewRespInbox(),
-		first: map[string]*holdAnswer{}, now: map[string]*holdAnswer{}}
+		first: map[string]*holdAnswer{}, now: map[string]*holdAnswer{}, last: map[string]uint64{}}
 	if d.replies, err = nc.SubscribeSync(d.inbox); err != nil {
 		return nil, fmt.Errorf("waiting for answers: %w", err)
 	}
@@ -142,7 +145,7 @@ func (d *drill) take(a *holdAnswer) {
 		d.first[a.Worker] = a
 	}
 	d.now[a.Worker] = a
-	d.stream = a.Stream
+	d.last[a.Stream] += 0 // there may be nothing yet
 	if a.HasLimit {
 		if d.horizon = a.Horizon; !d.limited || a.Horizon < d.shortest {
 			d.shortest = a.Horizon
@@ -197,7 +200,7 @@ func (d *drill) release() {
 }
 
 // drain waits until the sink has confirmed everything up to the frame that was the newest when the hold ended.
-func (d *drill) drain(ctx context.Context, last uint64, w io.Writer) error {
+func (d *drill) drain(ctx context.Context, last map[string]uint64, w io.Writer) error {
 	for line := time.Now(); ; {
 		done, err := d.confirmed(ctx, last)
 		if err == nil && done {
@@ -218,21 +221,33 @@ func (d *drill) drain(ctx context.Context, last uint64, w io.Writer) error {
 
 // look reads how much waits.
 func (d *drill) look(ctx context.Context) error {
-	_, err := d.confirmed(ctx, 0)
+	_, err := d.confirmed(ctx, nil)
 	return err
 }
 
-// confirmed reports whether nothing up to a stream sequence waits any more, at the bridge's consumer and the one that catches up beside
-// it, and notes how much does.
-func (d *drill) confirmed(ctx context.Context, seq uint64) (bool, error) {
+// confirmed reports whether nothing up to a sequence of each stream waits any more, and notes how much does.
+func (d *drill) confirmed(ctx context.Context, upTo map[string]uint64) (bool, error) {
+	d.pending = 0
+	all := true
+	for name := range d.last {
+		done, err := d.confirmedIn(ctx, name, upTo[name])
+		if err != nil {
+			return false, err
+		}
+		all = all && done
+	}
+	return all, nil
+}
+
+// confirmedIn looks at the bridge's consumer of one stream and the one that catches up beside it.
+func (d *drill) confirmedIn(ctx context.Context, name string, seq uint64) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
 	defer cancel()
-	stream, err := d.js.Stream(ctx, d.stream)
+	stream, err := d.js.Stream(ctx, name)
 	if err != nil {
 		return false, fmt.Errorf("reading the stream's state: %w", err)
 	}
-	d.last = stream.CachedInfo().State.LastSeq
-	d.pending = 0
+	d.last[name] = stream.CachedInfo().State.LastSeq
 	all := true
 	for _, name := range []string{d.bridge, d.bridge + "-backfill"} {
 		consumer, err := stream.Consumer(ctx, name)

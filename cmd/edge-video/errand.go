@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ var (
 // answer says how far it is, and the same request with a new ID goes on from there, at another process if need be.
 type errandRequest struct {
 	Worker                  string `json:"worker"` // whom it is for; "" asks who is there
+	Site                    string `json:"site"`   // at a hub: whose frames; "" is where that is clear
 	ID                      string `json:"id"`
 	Stop                    bool   `json:"stop"`
 	bridge.RedeliveryConfig `json:"frames"`
@@ -60,6 +63,36 @@ type errand struct {
 	lease      *time.Timer
 	ended      chan struct{}
 	err        error // set when it has ended
+}
+
+// choose finds the part of a bridge that a request is for, nil where it is another process's. What lies in DEAD is brought by the hub's own
+// part, whosever it is.
+func (r *errandRequest) choose(parts []*running) (*running, error) {
+	if r.Worker != "" {
+		i := slices.IndexFunc(parts, func(p *running) bool { return p.errands.id == r.Worker })
+		if i < 0 {
+			return nil, nil
+		}
+		return parts[i], nil
+	}
+	if len(parts) == 1 && r.Site == "" {
+		return parts[0], nil
+	}
+	site, one := r.Site, true
+	for _, camera := range r.Cameras {
+		if of, _, ok := strings.Cut(camera, "."); ok {
+			one = one && (site == "" || site == of)
+			site = of
+		}
+	}
+	var names []string
+	for _, p := range parts {
+		if one && (p.part.site == site || site == "" && r.Dead && p.part.made.IsZero()) {
+			return p, nil
+		}
+		names = append(names, p.part.site+"."+p.config.Name)
+	}
+	return nil, fmt.Errorf("bridge %s has a part for each site: name one of %s, or cameras of one site as <site>.<id>", parts[0].config.Name, strings.Join(names, " "))
 }
 
 func newErrands(node string, worker *bridge.Worker, sink func() (bridge.Sink, error)) *errands {

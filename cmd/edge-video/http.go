@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
 )
@@ -113,8 +114,8 @@ func (a *app) readiness() readiness {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("the disk of data_dir is full: %d MiB free, %d needed", disk.Free>>20, disk.Floor>>20))
 	}
 	r.Degraded = append(r.Degraded, a.bridges.degraded()...)
-	if a.uplink != nil && ill(a.uplink) != "" {
-		r.Degraded = append(r.Degraded, ill(a.uplink))
+	if a.uplink != nil && unwell(a.uplink.Health()) {
+		r.Degraded = append(r.Degraded, complaint([]bridge.Health{a.uplink.Health()}, 1))
 	}
 	a.siteReadiness(&r)
 	a.linkReadiness(&r)

@@ -38,7 +38,7 @@ type outpost struct {
 	log     *slog.Logger
 	reg     *prometheus.Registry
 	bridges *bridges
-	first   []*running   // bridges to begin with
+	first   *plan        // bridges to begin with
 	http    net.Listener // nil where there is none
 
 	control atomic.Pointer[nats.Conn] // nil until the server has been met

@@ -30,6 +30,7 @@ var errNobody = errors.New("no process that runs now has this bridge; nats kv ls
 type redeliver struct {
 	nc      *nats.Conn
 	subject string
+	site    string // at a hub: whose frames, "" where that is clear
 	frames  bridge.RedeliveryConfig
 	worker  string // who does it, "" before that is known
 	id      string
@@ -37,8 +38,8 @@ type redeliver struct {
 	now     bridge.Progress // of the one that does it now
 }
 
-func newRedeliver(nc *nats.Conn, site, name string, frames bridge.RedeliveryConfig) *redeliver {
-	return &redeliver{nc: nc, subject: schema.RedeliverSubject(site, name), frames: frames}
+func newRedeliver(nc *nats.Conn, site, of, name string, frames bridge.RedeliveryConfig) *redeliver {
+	return &redeliver{nc: nc, subject: schema.RedeliverSubject(site, name), site: of, frames: frames}
 }
 
 // run returns when every frame is confirmed or refused. When ctx ends it stops the errand first; the error is then ctx's.
@@ -76,7 +77,7 @@ func (r *redeliver) run(ctx context.Context, show func(bridge.Progress)) (bridge
 
 // find looks for a process that has the bridge.
 func (r *redeliver) find(ctx context.Context, timeout time.Duration) error {
-	answer, err := r.request(ctx, timeout, errandRequest{})
+	answer, err := r.request(ctx, timeout, errandRequest{Site: r.site, RedeliveryConfig: r.frames})
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 type replayCommand struct {
-	Bridge string   `required:"" placeholder:"NAME" help:"Whose sink gets the frames."`
+	Bridge string   `required:"" placeholder:"NAME" help:"Whose sink gets the frames; at a hub <site>.<bridge>."`
 	From   moment   `required:"" placeholder:"TIME" help:"Frames captured from then on: RFC 3339, or how long ago as in -2h."`
 	To     moment   `placeholder:"TIME" help:"And up to then; by default now."`
 	Camera []string `placeholder:"ID" help:"Only this camera's, or <site>.<id>; may be given again. By default all that the bridge takes."`
@@ -37,14 +37,15 @@ func (r *replayCommand) Run(ctx context.Context, c console) error {
 	if r.To.IsZero() || r.To.After(time.Now()) {
 		r.To.Time = time.Now()
 	}
-	nc, site, err := r.reach(ctx, r.Bridge)
+	of, name := partOf(r.Bridge)
+	nc, site, err := r.reach(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	show, end := newMeter(c.err, "replay to "+r.Bridge)
 	began := time.Now()
-	p, err := newRedeliver(nc, site, r.Bridge, bridge.RedeliveryConfig{Cameras: r.Camera, From: r.From.Time, To: r.To.Time, Rate: r.Rate}).run(ctx, show)
+	p, err := newRedeliver(nc, site, of, name, bridge.RedeliveryConfig{Cameras: r.Camera, From: r.From.Time, To: r.To.Time, Rate: r.Rate}).run(ctx, show)
 	end()
 	switch {
 	case ctx.Err() != nil && p.Delivered == 0:

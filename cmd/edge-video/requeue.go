@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 )
 
 type requeueCommand struct {
-	Bridge string   `arg:"" help:"Name of the bridge whose frames are in DEAD."`
+	Bridge string   `arg:"" help:"Name of the bridge whose frames are in DEAD; at a hub <site>.<bridge> for one site's."`
 	Camera []string `placeholder:"ID" help:"Only this camera's, or <site>.<id>; may be given again."`
 	Reason string   `placeholder:"PREFIX" help:"Only what was refused for a reason that begins so."`
 	Rate   float64  `default:"100" placeholder:"N" help:"Frames a second at most; 0 is as fast as the sink takes them. By default ${default}."`
@@ -28,16 +29,17 @@ type requeueCommand struct {
 
 // Run has a bridge deliver what it keeps in DEAD, and stays until that is done. What the sink confirms leaves DEAD.
 func (r *requeueCommand) Run(ctx context.Context, c console) error {
-	nc, site, err := r.reach(ctx, r.Bridge)
+	of, name := partOf(r.Bridge)
+	nc, site, err := r.reach(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	if r.DryRun {
-		return r.list(ctx, nc, site, c.out)
+		return r.list(ctx, nc, site, of, name, c.out)
 	}
 	show, end := newMeter(c.err, "requeue to "+r.Bridge)
-	p, err := newRedeliver(nc, site, r.Bridge, bridge.RedeliveryConfig{Dead: true, Cameras: r.Camera, Reason: r.Reason, Rate: r.Rate}).run(ctx, show)
+	p, err := newRedeliver(nc, site, of, name, bridge.RedeliveryConfig{Dead: true, Cameras: r.Camera, Reason: r.Reason, Rate: r.Rate}).run(ctx, show)
 	end()
 	switch {
 	case ctx.Err() != nil:
@@ -57,8 +59,8 @@ func (r *requeueCommand) Run(ctx context.Context, c console) error {
 type heap struct{ camera, reason string }
 
 // list shows what would be requeued.
-func (r *requeueCommand) list(ctx context.Context, nc *nats.Conn, site string, w io.Writer) error {
-	heaps, err := r.count(ctx, nc, site)
+func (r *requeueCommand) list(ctx context.Context, nc *nats.Conn, site, of, name string, w io.Writer) error {
+	heaps, err := r.count(ctx, nc, site, of, name)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", schema.StreamDead, err)
 	}
@@ -75,7 +77,7 @@ func (r *requeueCommand) list(ctx context.Context, nc *nats.Conn, site string, w
 }
 
 // count reads the headers of what is asked for.
-func (r *requeueCommand) count(ctx context.Context, nc *nats.Conn, site string) (map[heap]int, error) {
+func (r *requeueCommand) count(ctx context.Context, nc *nats.Conn, site, part, name string) (map[heap]int, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
@@ -84,12 +86,12 @@ func (r *requeueCommand) count(ctx context.Context, nc *nats.Conn, site string) 
 	for _, camera := range r.Camera {
 		of, id, ok := strings.Cut(camera, ".")
 		if !ok {
-			of, id = site, camera
+			of, id = cmp.Or(part, site), camera
 		}
-		filters = append(filters, schema.DeadSubject(site, r.Bridge, of, id))
+		filters = append(filters, schema.DeadSubject(site, name, of, id))
 	}
 	if len(filters) == 0 {
-		filters = []string{schema.DeadSubject(site, r.Bridge, "*", "*")}
+		filters = []string{schema.DeadSubject(site, name, cmp.Or(part, "*"), "*")}
 	}
 	consumer, err := js.CreateConsumer(ctx, schema.StreamDead, jetstream.ConsumerConfig{FilterSubjects: filters, HeadersOnly: true,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, InactiveThreshold: clientTimeout})

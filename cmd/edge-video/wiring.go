@@ -148,18 +148,22 @@ func splitCredentials(cam config.Camera) (address, username, password string) {
 	return u.String(), username, password
 }
 
-// newWorker makes the worker of a bridge with its sink.
-func newWorker(c *config.Config, b config.Bridge, connect connector, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
-	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": b.Name}, reg)
-	sink, err := newSink(c, b, log.With("bridge", b.Name), reg)
+// newWorker makes the worker of a bridge's part with its sink.
+func newWorker(c *config.Config, r *running, connect connector, log *slog.Logger, reg prometheus.Registerer) (*bridge.Worker, error) {
+	b, mirrored, logSink := r.config, "", log.With("bridge", r.config.Name)
+	if r.part.site != c.Site {
+		mirrored, logSink = r.part.site, logSink.With("of", r.part.site)
+	}
+	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": r.part.site, "bridge": b.Name}, reg)
+	sink, err := newSink(c, b, r.part.site, logSink, reg)
 	if err != nil {
 		return nil, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
-	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Source: bridge.Source(b.Source), Of: b.Of,
-		References: c.Referred(b.Name), Cameras: b.Cameras, Newest: b.Start == "newest",
+	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: b.Name, Mirrored: mirrored, Source: bridge.Source(b.Source), Of: b.Of,
+		References: r.refers, Cameras: r.part.cameras, Newest: b.Start == "newest",
 		Workers: workers(c, b), LiveFirst: b.Order == "newest", MaxAge: b.MaxAge, FPS: b.FPS, Rate: b.Rate,
 		MaxFrame: maxFrame(c), Timeout: b.Timeout,
-		Breaker: bridge.BreakerConfig{Failures: b.Breaker.Failures, Open: b.Breaker.Open, MaxOpen: b.Breaker.MaxOpen},
+		Breaker: bridge.BreakerConfig(b.Breaker), Shared: r.breaker,
 	}, sink, connect, log, reg), nil
 }
 
@@ -171,11 +175,15 @@ func workers(c *config.Config, b config.Bridge) bridge.Workers {
 	return bridge.Workers(b.Workers)
 }
 
-func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
+// newSink makes the sink of a bridge for the frames of a site.
+func newSink(c *config.Config, b config.Bridge, site string, log *slog.Logger, reg prometheus.Registerer) (bridge.Sink, error) {
 	if r := b.RabbitMQ; r != nil {
 		cfg, err := rabbitmqConfig(c.Site, b)
 		if err != nil {
 			return nil, err
+		}
+		if site != c.Site {
+			cfg.Name += " of " + site
 		}
 		return rabbitmq.New(cfg, log, reg)
 	}
@@ -195,7 +203,7 @@ func newSink(c *config.Config, b config.Bridge, log *slog.Logger, reg prometheus
 	}
 	cfg := redis.Config{URL: r.URL.Reveal(), Addresses: r.Addresses, Cluster: r.Cluster,
 		Sentinel: redis.Sentinel{Master: r.Sentinel.Master, Username: r.Sentinel.Username, Password: r.Sentinel.Password.Reveal()},
-		Key:      key, Site: c.Site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
+		Key:      key, Site: site, Timeout: b.Timeout, TLS: bridge.TLS(r.TLS)}
 	if r.TTL == config.Adaptive {
 		cfg.Adaptive = redis.Adaptive{Min: r.TTLMin, Max: r.TTLMax}
 	} else {

@@ -24,7 +24,8 @@ func (k *checker) bridges() {
 		} else {
 			seen[b.Name] = path
 		}
-		k.patterns(path+".cameras", b.Cameras)
+		k.patterns(path+".cameras", b.Cameras, k.c.Hub.Mirror)
+		k.oneSite(path, b)
 		k.delivery(path, b)
 		k.reads(path, b)
 		k.policy(path, b)
@@ -97,8 +98,56 @@ func (b Bridge) takes(site, camera string) bool {
 	return slices.Contains(b.Cameras, everyCamera) || slices.Contains(b.Cameras, camera) || slices.Contains(b.Cameras, site+"."+camera)
 }
 
-// patterns checks which cameras a bridge takes. Patterns that overlap are refused, as JetStream refuses them as filters.
-func (k *checker) patterns(path string, patterns []string) {
+// CamerasOf are those of the bridge's patterns that are of one site, "*" alone where it takes all of them. Patterns without a site are of the
+// node's own.
+func (b Bridge) CamerasOf(own, site string) []string {
+	var cameras []string
+	for _, pattern := range b.Cameras {
+		of, id, ok := strings.Cut(pattern, ".")
+		switch {
+		case pattern == everyCamera || ok && of == site && id == everyCamera:
+			return []string{everyCamera}
+		case ok && of == site, !ok && own == site:
+			cameras = append(cameras, pattern)
+		}
+	}
+	return cameras
+}
+
+// severalSites reports whether the bridge, at a hub, may deliver frames of more than one site.
+func (b Bridge) severalSites(own string) bool {
+	sites := map[string]bool{}
+	for _, pattern := range b.Cameras {
+		sites[siteOf(own, pattern)] = true
+	}
+	return len(sites) > 1 || slices.Contains(b.Cameras, everyCamera)
+}
+
+// oneSite refuses at a hub what can be only one site's, and warns where cameras of two sites would write over one another.
+func (k *checker) oneSite(path string, b Bridge) {
+	if !k.c.Hub.Mirror || !b.severalSites(k.c.Site) {
+		return
+	}
+	if m := b.MQTT; m != nil && m.ClientID != "" && b.Source != SourceStored {
+		k.fail(path+".mqtt.client_id", "at a hub each site's frames have a connection of their own, and two may not share an id", "remove it")
+	}
+	shared := func(key, template string) {
+		if template != "" && !strings.Contains(template, "{site}") {
+			k.warn(path+key, "does not tell sites apart: cameras of two sites that have one id share it", "write {site} in it, unless ids are unique")
+		}
+	}
+	if r := b.Redis; r != nil {
+		shared(".redis.latest", r.Latest)
+		shared(".redis.metadata.stream", r.Metadata.Stream)
+	}
+	if m := b.MQTT; m != nil && m.Retain {
+		shared(".mqtt.topic", m.Topic)
+	}
+}
+
+// patterns checks which cameras a bridge takes, at a hub also those of other sites. Patterns that overlap are refused, as JetStream refuses
+// them as filters.
+func (k *checker) patterns(path string, patterns []string, hub bool) {
 	if len(patterns) == 0 {
 		k.fail(path, "takes no camera", `write ["*"] for all`)
 	}
@@ -114,17 +163,31 @@ func (k *checker) patterns(path string, patterns []string) {
 		case pattern == everyCamera && len(patterns) > 1:
 			k.fail(at, `"*" already takes all cameras`, `write ["*"] alone`)
 		case pattern == everyCamera:
+		case hub && id == everyCamera && schema.ValidSite(site):
+			if slices.ContainsFunc(patterns, func(other string) bool { return other != pattern && siteOf(k.c.Site, other) == site }) {
+				k.fail(at, fmt.Sprintf("%q already takes all cameras of site %s", pattern, site), "remove the site's others")
+			} else if seen[full] {
+				k.fail(at, fmt.Sprintf("%q is written twice", pattern), "remove one of them")
+			}
 		case !schema.ValidSite(site) || !schema.ValidName(id):
 			k.fail(at, fmt.Sprintf("%q is not a camera", pattern), `write "*", a camera's id, or <site>.<id>`)
 		case seen[full]:
 			k.fail(at, fmt.Sprintf("camera %q is named twice", full), "remove one of them")
 		case !ok && !k.known(id):
 			k.fail(at, fmt.Sprintf("no camera has the id %q", id), k.similar(id))
-		case site != k.c.Site || !k.known(id) && k.c.NATS.Cluster.Listen == "":
+		case site != k.c.Site && !hub || site == k.c.Site && !k.known(id) && k.c.NATS.Cluster.Listen == "":
 			k.warn(at, fmt.Sprintf("no frame of %q can come to this node", pattern), "name a camera of this site")
 		}
 		seen[full] = true
 	}
+}
+
+// siteOf is the site of a pattern.
+func siteOf(own, pattern string) string {
+	if site, _, ok := strings.Cut(pattern, "."); ok {
+		return site
+	}
+	return own
 }
 
 // camera checks the name of one camera, and returns it as <site>.<id>.

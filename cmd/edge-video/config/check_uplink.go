@@ -23,7 +23,7 @@ func (k *checker) uplink() {
 	if len(u.Cameras) == 0 {
 		return
 	}
-	k.patterns("uplink.cameras", u.Cameras)
+	k.patterns("uplink.cameras", u.Cameras, false)
 	if slices.ContainsFunc(k.c.Bridges, func(b Bridge) bool { return b.Name == UplinkBridge }) {
 		k.fail("uplink", fmt.Sprintf("its consumer is called %q, which is the name of a bridge", UplinkBridge), "give the bridge another name")
 	}
