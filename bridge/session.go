@@ -24,6 +24,8 @@ const (
 	lastConfirms = 2 * time.Second
 	// watchPeriod is how often the sink's progress is looked at.
 	watchPeriod = 200 * time.Millisecond
+	// idleProbe is how long a session without a frame may be a probe that others wait for.
+	idleProbe = 500 * time.Millisecond
 	// drainTimeout bounds the end of a pull; it is used up only where the connection is lost just then.
 	drainTimeout = 2 * time.Second
 	// apiTimeout bounds one request to JetStream.
@@ -123,11 +125,16 @@ func (s *session) watch(live context.Context) {
 	nc := s.worker.js.Conn()
 	reconnects := nc.Stats().Reconnects
 	answered, since := uint64(0), time.Now()
+	began, idle := since, true
 	for {
 		select {
 		case <-live.Done():
 			return
 		case now := <-tick.C:
+			if idle = idle && s.inFlight.Load() == 0 && s.answered.Load() == 0; idle && now.Sub(began) > idleProbe {
+				idle = false
+				s.worker.seat.leave()
+			}
 			if nc.Stats().Reconnects != reconnects {
 				s.end(fmt.Errorf("%w: the connection was lost", errSource))
 			}

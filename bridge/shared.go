@@ -106,12 +106,12 @@ func (s *seat) enter(ctx context.Context, wake <-chan struct{}) bool {
 	}
 }
 
-// failure records a session that ended in a fault, and returns the pause before the next one; see [breaker.failure]. What began before the
-// breaker opened, and is no probe, does not count.
+// failure records a session that ended in a fault, and returns the pause before the next one; see [breaker.failure]. It does not count where
+// the session is no probe, and the breaker open or another's session the probe.
 func (s *seat) failure(f Fault, delivered bool) (pause time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state() != schema.BreakerClosed && s.prober != s {
+	if s.prober != s && (s.prober != nil || s.state() == schema.BreakerOpen) {
 		return max(0, time.Until(s.until))
 	}
 	s.act(s, func() { pause = s.own.failure(f, delivered) })
@@ -126,9 +126,6 @@ func (s *seat) failure(f Fault, delivered bool) (pause time.Duration) {
 func (s *seat) success() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state() != schema.BreakerClosed && s.prober != s {
-		return
-	}
 	s.act(s, s.own.success)
 	s.free(s)
 }
@@ -141,7 +138,7 @@ func (s *seat) open() {
 	s.free(s)
 }
 
-// leave gives up a probe that says nothing of the sink.
+// leave gives up a probe that says nothing of the sink, or that has nothing to deliver.
 func (s *seat) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
@@ -114,8 +115,14 @@ func reachable(listen string) string {
 	return "nats://" + net.JoinHostPort(host, port)
 }
 
-// siteOf asks whichever node answers first.
+// siteOf asks the server, whose JetStream domain is the site, and where it has none whichever node answers first: over leaf node links
+// without credentials that may be another site's.
 func siteOf(ctx context.Context, nc *nats.Conn) (string, error) {
+	if js, err := jetstream.New(nc); err == nil {
+		if info, err := js.AccountInfo(ctx); err == nil && schema.ValidSite(info.Domain) {
+			return info.Domain, nil
+		}
+	}
 	subject, err := micro.ControlSubject(micro.InfoVerb, schema.NodeService, "")
 	if err != nil {
 		return "", fmt.Errorf("naming the node's service: %w", err)
