@@ -241,7 +241,7 @@ func (e *examination) brokers() error {
 		if status, ok := e.bridges[schema.StatusKey(e.config.Site, b.Name)]; ok {
 			e.add(doctor.BridgeOfNode(b.Name, status))
 		}
-		sink, err := newSink(e.config, aside(b), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		sink, err := newSink(e.config, aside(b), e.config.Site, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
 			return fmt.Errorf("bridge %s: %w", b.Name, err)
 		}

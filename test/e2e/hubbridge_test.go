@@ -13,8 +13,8 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// startHub starts a hub with bridges that takes leaf nodes at door.
-func startHub(t *testing.T, bridges string) (hub *harness.Node, door string) {
+// bridgingHub starts a hub with bridges that takes leaf nodes at door.
+func bridgingHub(t *testing.T, bridges string) (hub *harness.Node, door string) {
 	t.Helper()
 	door = fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	return harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", Bridges: bridges,
@@ -52,7 +52,7 @@ func passed(t *testing.T, js jetstream.JetStream, stream, bridge string) {
 func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 	broker, cache := harness.StartRabbitMQ(t, harness.RabbitMQOptions{}), harness.StartRedis(t, harness.RedisOptions{})
 	q := bindQueue(t, broker)
-	hub, door := startHub(t, lines(
+	hub, door := bridgingHub(t, lines(
 		fmt.Sprintf("  - {name: broker, timeout: 2s, breaker: {failures: 3, open: 1s, max_open: 4s}, rabbitmq: {url: '%s', routing_key: 'camera.{site}.{camera}'}}\n", broker.URL()),
 		fmt.Sprintf("  - {name: cache, redis: {url: '%s', key: '{site}:{camera}:{epoch}:{seq}', ttl: 1h, metadata: {stream: frames, max_len: 1000000}}}\n", cache.URL()),
 		fmt.Sprintf("  - {name: some, cameras: ['porto.*'], redis: {url: '%s', key: 'some:{site}:{camera}:{epoch}:{seq}', ttl: 1h}}\n", cache.URL()),
