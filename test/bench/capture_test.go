@@ -20,6 +20,13 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(siteEnv); what != "" {
+		if err := runSite(what); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	dir, err := os.MkdirTemp("", "edge-video-bench-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

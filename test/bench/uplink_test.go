@@ -24,7 +24,7 @@ import (
 
 const (
 	// uplinkRounds is odd: each side's median counts.
-	uplinkRounds = 7
+	uplinkRounds = 5
 	// uplinkFrames is few enough for what is written to stay in memory: the disk's own speed varies more than what is compared.
 	uplinkFrames = 8000
 	// underWay is the frame from which a mirror is timed: it has found its pace by then.
@@ -102,6 +102,7 @@ func bareUplink(b *testing.B, body []byte) float64 {
 	syscall.Sync()
 	far, stopFar := bareServer(b, &server.Options{ServerName: "far", JetStreamDomain: "hub", LeafNode: server.LeafNodeOpts{Host: "127.0.0.1", Port: port}})
 	defer stopFar()
+	harness.WaitFor(b, time.Minute, "the link of the bare servers", func() bool { return far.NumLeafNodes() == 1 })
 	js = bareStream(b, far, jetstream.StreamConfig{Name: "MIRROR", Mirror: &jetstream.StreamSource{Name: schema.StreamFrames, Domain: "bench"}})
 	return timeMirror(b, js.Conn(), "MIRROR")
 }
