@@ -269,3 +269,39 @@ func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 	c.back()
 	c.check()
 }
+
+// TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver gives three nodes one configuration and kills the one that delivers.
+func TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver(t *testing.T) {
+	cache := harness.StartRedis(t, harness.RedisOptions{})
+	c := startCrew(t, 3, lines(cacheBridge(cache.URL())))
+	at := -1
+	delivers := func(nodes ...int) func() bool {
+		return func() bool {
+			at = slices.IndexFunc(nodes, func(i int) bool { return c.Nodes[i].Metric("edge_video_bridge_delivered_total") > 0 })
+			return at >= 0
+		}
+	}
+	harness.WaitFor(t, 30*time.Second, "a node to deliver", delivers(0, 1, 2))
+	first := at
+	others := slices.DeleteFunc([]int{0, 1, 2}, func(i int) bool { return i == first })
+	js := c.Nodes[others[0]].JetStream()
+	before := stored(t, js)
+	waitPassed(t, js, 30*time.Second, "cache")
+	for _, i := range others {
+		if n := c.Nodes[i].Metric("edge_video_bridge_delivered_total"); n > 0 {
+			t.Errorf("%s has delivered %v frames beside %s", c.name(i), n, c.name(first))
+		}
+		if r := c.Nodes[i].Readyz(); len(r.Degraded) > 0 {
+			t.Errorf("%s stands by and calls itself degraded: %v", c.name(i), r.Degraded)
+		}
+	}
+	if again := checkArrivals(t, "Redis", before, inRedis(t, cache.Client())); again > 0 {
+		t.Errorf("%d frames came more than once", again)
+	}
+	c.Nodes[first].Kill()
+	harness.WaitFor(t, time.Minute, "another node to deliver", delivers(others...))
+	harness.WaitFor(t, time.Minute, "frames of after", func() bool { return storedCount(t, js, "*") > len(before)+20 })
+	after := stored(t, js)
+	waitPassed(t, js, time.Minute, "cache")
+	checkArrivals(t, "Redis", after, inRedis(t, cache.Client()))
+}
