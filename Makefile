@@ -26,7 +26,7 @@ test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis and Mosqu
 	$(GO) test -race -p 2 -timeout 20m ./...
 
 soak: deps ## the long form of the tests that `make test` scales down
-	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9|TestLinks' ./test/e2e
+	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9|TestLinks|TestCluster' ./test/e2e
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestTime|TestPace' ./node/camera
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestSink/Cuts' ./bridge/rabbitmq
 

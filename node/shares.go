@@ -24,12 +24,17 @@ type shared struct {
 }
 
 func (f *Fleet) newShares() *cluster.Shares {
-	peers := func() (names []string, size int) {
-		names, size = f.server.peers()
-		for i, n := range names {
-			names[i] = strings.TrimPrefix(n, f.config.Site+"-")
+	peers := func() (p cluster.Peers) {
+		names, size := f.server.peers()
+		p.Size = size
+		for _, server := range names {
+			if node, ours := strings.CutPrefix(server, f.config.Site+"-"); ours {
+				p.Nodes = append(p.Nodes, node)
+			} else if server != "" { // one that was not met yet
+				p.Strangers = append(p.Strangers, server)
+			}
 		}
-		return names, size
+		return p
 	}
 	return cluster.New(cluster.Config{Site: f.config.Site, Node: f.config.Node, Replicas: f.config.Stream.Replicas, Peers: peers,
 		Connect: f.server.Connect}, ids(f.config.Cameras), f.log)

@@ -33,9 +33,16 @@ const (
 // Config is what a node's shares depend on.
 type Config struct {
 	Site, Node string
-	Replicas   int                                   // of the streams
-	Peers      func() (names []string, size int)     // of the nodes that count, and how many there are; 0 while that is not known
+	Replicas   int // of the streams
+	Peers      func() Peers
 	Connect    func(name string) (*nats.Conn, error) // closed by Run
+}
+
+// Peers are the nodes that count for a majority.
+type Peers struct {
+	Nodes     []string
+	Strangers []string // servers of the cluster that belong to another site
+	Size      int      // of the cluster; 0 while that is not known
 }
 
 // Reader reads cameras for a node. Its methods are called from several goroutines.
@@ -151,7 +158,7 @@ func (s *Shares) loop(ctx, work context.Context, nc *nats.Conn, t *taker) {
 	defer beats.Stop()
 	defer looks.Stop()
 	defer counts.Stop()
-	s.members.count(s.config.Peers())
+	s.count()
 	done, over := ctx.Done(), (<-chan time.Time)(nil)
 	for {
 		select {
@@ -166,7 +173,7 @@ func (s *Shares) loop(ctx, work context.Context, nc *nats.Conn, t *taker) {
 		case <-beats.C:
 			s.send(nc)
 		case <-counts.C:
-			s.members.count(s.config.Peers())
+			s.count()
 		case <-looks.C:
 			s.look(work, t)
 			if done == nil && s.bare() {
@@ -174,6 +181,13 @@ func (s *Shares) loop(ctx, work context.Context, nc *nats.Conn, t *taker) {
 			}
 		}
 	}
+}
+
+// count finds out which nodes count.
+func (s *Shares) count() {
+	p := s.config.Peers()
+	s.members.count(p.Nodes, p.Size)
+	s.uneven.meet(p.Strangers)
 }
 
 // bare reports whether a leaving node has nothing left that another would take.

@@ -18,13 +18,21 @@ type uneven struct {
 	config Config
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	since map[string]time.Time // by what is said
-	told  map[string]bool
+	mu        sync.Mutex
+	strangers []string
+	since     map[string]time.Time // by what is said
+	told      map[string]bool
 }
 
 func newUneven(config Config, log *slog.Logger) *uneven {
 	return &uneven{config: config, log: log, since: map[string]time.Time{}, told: map[string]bool{}}
+}
+
+// meet takes the servers of the cluster that belong to another site.
+func (u *uneven) meet(strangers []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.strangers = strangers
 }
 
 // compare looks at what the nodes offer.
@@ -42,6 +50,10 @@ func (u *uneven) compare(offers []string, live map[string]*beat, now time.Time) 
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	for _, server := range u.strangers {
+		found = append(found, fmt.Sprintf("node %s is of site %s, and server %s of its cluster is not; give all nodes of a cluster the same site",
+			u.config.Node, u.config.Site, server))
+	}
 	maps.DeleteFunc(u.since, func(what string, _ time.Time) bool { return !slices.Contains(found, what) })
 	maps.DeleteFunc(u.told, func(what string, _ bool) bool { return !slices.Contains(found, what) })
 	for _, what := range found {
@@ -49,7 +61,7 @@ func (u *uneven) compare(offers []string, live map[string]*beat, now time.Time) 
 			u.since[what] = now
 		} else if now.Sub(since) >= unevenTime && !u.told[what] {
 			u.told[what] = true
-			u.log.Warn("the nodes of the cluster are configured differently; give them one list", "what", what)
+			u.log.Warn("the nodes of the cluster are configured differently", "what", what)
 		}
 	}
 }

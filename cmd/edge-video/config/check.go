@@ -69,6 +69,9 @@ func (k *checker) stream() {
 	case s.Replicas > 1 && k.c.NATS.Cluster.Listen == "":
 		k.fail("stream.replicas", fmt.Sprintf("%d replicas need a cluster of nodes", s.Replicas), "set nats.cluster.listen, or write 1")
 	}
+	if len(k.c.NATS.Cluster.Routes) > 0 && s.Replicas < 3 {
+		k.warn("stream.replicas", fmt.Sprintf("is %d in a cluster: the loss of one node can stop all of them", s.Replicas), "write 3, with three nodes")
+	}
 	if k.c.Hub.Mirror && k.c.NATS.Leaf.Listen == "" {
 		k.fail("hub.mirror", "sites have nowhere to connect to", "set nats.leaf.listen")
 	}

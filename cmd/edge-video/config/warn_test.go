@@ -44,6 +44,8 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"age beyond the stream's": {oneCamera + strings.Replace(sink, "name", "max_age: 6h, name", 1), []string{"f.yaml:2: bridges[0].max_age: has no effect: the stream holds frames no longer than stream.max_age 6h"}},
 		"camera that is not stored": {"cameras: [{id: a, url: 'rtsp://h'}, {id: c, url: 'rtsp://h'}]\nbridges:\n  - {name: b, cameras: [a], redis: {url: 'redis://h'}}\n" +
 			"  - {name: k, source: stored, of: b, cameras: [c], rabbitmq: {url: 'amqp://h', body: key}}\n", []string{"f.yaml:4: bridges[1].cameras: bridge b does not take camera c"}},
+		"cluster without replicas": {"nats: {cluster: {name: a, listen: '127.0.0.1:1', routes: ['nats-route://h:1']}}\n" + oneCamera + sink,
+			[]string{"f.yaml: stream.replicas: is 1 in a cluster: the loss of one node can stop all of them; write 3"}},
 		"transport for all":          {"capture: {rtsp_transport: udp}\n" + oneCamera + sink, nil},
 		"nothing of note in default": {oneCamera + sink, nil},
 	} {
