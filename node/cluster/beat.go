@@ -33,6 +33,7 @@ type beat struct {
 type claim struct {
 	Revision uint64 `json:"revision"`        // in the bucket, 0 while it is being claimed
 	Epoch    int64  `json:"epoch,omitempty"` // the newest
+	term     *Term  // in which it was claimed; of the own claims
 }
 
 // heard is when a node has last heard another.

@@ -10,7 +10,7 @@ import (
 // look takes the cameras that are this node's by now.
 func (s *Shares) look(ctx context.Context, t *taker) {
 	now := time.Now()
-	term, _ := s.peek(now)
+	term := s.present(now)
 	live := s.members.live(now)
 	s.uneven.compare(s.offered(), live, now)
 	s.mu.Lock()

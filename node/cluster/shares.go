@@ -142,7 +142,7 @@ func (s *Shares) Run(ctx context.Context, reader Reader) error {
 	s.loop(ctx, work, nc, taker)
 	stop()
 	taker.wait()
-	<-s.letGo()
+	<-s.letGo(func(claim) bool { return true })
 	s.send(nc)
 	err = nc.FlushTimeout(time.Second)
 	asked.Wait()
@@ -238,21 +238,31 @@ func (s *Shares) hear(body []byte) {
 	s.members.hear(b, time.Now())
 }
 
-// peek is the present term. Where one has ended meanwhile, what was held in it is let go.
-func (s *Shares) peek(now time.Time) (*Term, bool) {
+// present is the present term. What was claimed in one that has ended is let go.
+func (s *Shares) present(now time.Time) *Term {
 	t, lapsed := s.members.now(now)
 	if lapsed {
 		s.log.Warn("the lease has ended: a majority of the nodes was not heard from; cameras are left to others", "lease", Lease)
-		s.letGo()
 	}
-	return t, lapsed
+	s.letGo(func(c claim) bool { return !c.term.at(now) })
+	return t
 }
 
-// letGo leaves every camera that is held. What it returns is closed when all that was read of them is stored, or lost.
-func (s *Shares) letGo() <-chan struct{} {
+// letGo leaves the cameras that are held and chosen. What it returns is closed when all that was read of them is stored, or lost.
+func (s *Shares) letGo(chosen func(claim) bool) <-chan struct{} {
 	s.mu.Lock()
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.held)), func(id string) bool { return s.held[id].Revision == 0 })
+	var ids []string
+	for id, c := range s.held {
+		if c.Revision > 0 && chosen(c) {
+			ids = append(ids, id)
+		}
+	}
 	s.mu.Unlock()
+	if len(ids) == 0 {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
 	stored := s.reader.Leave(ids, "")
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -51,7 +51,9 @@ func (t *taker) take(ctx context.Context, id string, from *beat, term *Term) {
 		delete(s.free, id)
 		if !taken {
 			delete(s.held, id)
-			s.free[id] = time.Now().Add(turnTime) // others first
+		}
+		if !taken && from == nil {
+			s.free[id] = time.Now().Add(2 * turnTime) // others first
 		}
 	})
 }
@@ -66,6 +68,9 @@ func (t *taker) relieve(ctx context.Context, id string, from *beat, term *Term) 
 		return false
 	}
 	s := t.shares
+	if !term.Valid() {
+		return false // it has waited too long
+	}
 	above := max(from.Holds[id].Epoch, s.members.clock(from.Node, time.Now()))
 	first, err := s.reader.Prepare(ctx, id, above, term)
 	if err != nil {
@@ -83,11 +88,11 @@ func (t *taker) relieve(ctx context.Context, id string, from *beat, term *Term) 
 	select {
 	case ok := <-first:
 		if !ok {
-			t.stays(id, from)
+			t.stays(id, from, term)
 			return false
 		}
 	case <-late.C:
-		t.stays(id, from)
+		t.stays(id, from, term)
 		return false
 	case <-ctx.Done():
 		return false
@@ -116,8 +121,11 @@ func (t *taker) relieve(ctx context.Context, id string, from *beat, term *Term) 
 }
 
 // stays notes that a camera cannot be read here while another node reads it.
-func (t *taker) stays(id string, from *beat) {
+func (t *taker) stays(id string, from *beat, term *Term) {
 	s := t.shares
+	if !term.Valid() || s.members.of(from.Node, from.Run) == nil {
+		return // no picture was taken, or there was another reason
+	}
 	s.log.Warn("the camera does not serve this node beside the one that reads it, and stays there", "camera", id, "node", from.Node)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +198,7 @@ func (t *taker) write(ctx context.Context, id, from string, term *Term, deadline
 			return false
 		}
 		s.mu.Lock()
-		s.held[id] = claim{Revision: revision}
+		s.held[id] = claim{Revision: revision, term: term}
 		s.mu.Unlock()
 		if !s.reader.Open(id, from) {
 			return false
