@@ -131,11 +131,7 @@ func (s *station) State(st camera.State) {
 		s.fault = st.Fault
 	}
 	s.mu.Unlock()
-	up := 0.0
-	if st.State == schema.CameraUp {
-		up = 1
-	}
-	s.metrics.up.WithLabelValues(s.id).Set(up)
+	s.showUp(st.State)
 	s.metrics.breaker.WithLabelValues(s.id).Set(st.Breaker.Number())
 	e := schema.Event{State: string(st.State), Reason: string(st.Fault), Epoch: st.Epoch}
 	if st.Err != nil {
@@ -162,6 +158,15 @@ func (s *station) State(st camera.State) {
 	}
 	s.changed()
 	s.publish()
+}
+
+// showUp sets whether this node has the camera up; one that it only prepares is another's.
+func (s *station) showUp(st schema.CameraState) {
+	up := 0.0
+	if st == schema.CameraUp && s.tells() {
+		up = 1
+	}
+	s.metrics.up.WithLabelValues(s.id).Set(up)
 }
 
 // Looks implements [camera.Output].

@@ -61,6 +61,7 @@ func (t *tenure) works(ok bool) {
 func (s *station) open(from string) {
 	s.stage.Store(tenureHeld)
 	st := s.snapshot()
+	s.showUp(st.State)
 	message := "node " + s.node + " reads it"
 	if from != "" && from != s.node {
 		message += " in place of node " + from
@@ -83,6 +84,7 @@ func (s *station) leave(to string) {
 	s.log.Info("camera left", "to", to)
 	s.tell(schema.KindControl, schema.Event{Reason: "lease", Message: message, Epoch: s.snapshot().Epoch})
 	s.stage.Store(tenureLeft)
+	s.showUp(schema.CameraDown)
 	s.journal.Forget(schema.BucketCameras, s.id)
 }
 
