@@ -173,7 +173,8 @@ func (c *crew) check() {
 	}
 	slices.Sort(took)
 	c.t.Logf("%d frames, %d of them seen before a loss; %d takeovers, p50 %v, max %v", len(held), len(c.acked), len(took), took[len(took)/2], took[len(took)-1])
-	if p50, most := took[len(took)/2], took[len(took)-1]; p50 > takeoverMedian || most > takeoverMost {
+	// Of a few takeovers the median says little: how long JetStream's elections take is a matter of chance.
+	if p50, most := took[len(took)/2], took[len(took)-1]; len(took) >= 10 && p50 > takeoverMedian || most > takeoverMost {
 		c.t.Errorf("takeovers took %v in the median and %v at most, want at most %v and %v", p50, most, takeoverMedian, takeoverMost)
 	}
 	c.checkStates(js)
