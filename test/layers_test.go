@@ -30,6 +30,7 @@ var layers = map[string]int{
 	"cmd/edge-video/config":       4,
 	"cmd/edge-video/doctor":       5,
 	"cmd/edge-video/migrate":      5,
+	"cmd/edge-video/onvif":        5,
 	"cmd/edge-video/registration": 5,
 	"cmd/edge-video":              6,
 }

@@ -23,19 +23,20 @@ const (
 
 // commands are what the program does; each has a file of its own.
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Run a node as its configuration says."`
-	Demo    demoCommand    `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
-	Bridge  bridgeCommand  `cmd:"" help:"Run bridges alone, beside a node that runs already."`
-	Cameras camerasCommand `cmd:"" help:"Show how all cameras are, in a table that stays live on a terminal."`
-	Kick    kickCommand    `cmd:"" help:"Have a camera that waits for its next try be tried now."`
-	Drill   drillCommand   `cmd:"" help:"Hold a bridge's breaker open for a while, and report what an outage of its sink comes to."`
-	Replay  replayCommand  `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
-	Requeue requeueCommand `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
-	Check   checkCommand   `cmd:"" help:"Check a configuration and show what it comes to."`
-	Doctor  doctorCommand  `cmd:"" help:"Look at everything that a node needs, and say what to do about what is wrong."`
-	Migrate migrateCommand `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
-	Site    siteCommand    `cmd:"" help:"Admit sites to this hub."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run      runCommand      `cmd:"" help:"Run a node as its configuration says."`
+	Demo     demoCommand     `cmd:"" help:"Run a node with four made-up cameras, without a configuration."`
+	Bridge   bridgeCommand   `cmd:"" help:"Run bridges alone, beside a node that runs already."`
+	Cameras  camerasCommand  `cmd:"" help:"Show how all cameras are, in a table that stays live on a terminal."`
+	Kick     kickCommand     `cmd:"" help:"Have a camera that waits for its next try be tried now."`
+	Drill    drillCommand    `cmd:"" help:"Hold a bridge's breaker open for a while, and report what an outage of its sink comes to."`
+	Replay   replayCommand   `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
+	Requeue  requeueCommand  `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
+	Check    checkCommand    `cmd:"" help:"Check a configuration and show what it comes to."`
+	Doctor   doctorCommand   `cmd:"" help:"Look at everything that a node needs, and say what to do about what is wrong."`
+	Discover discoverCommand `cmd:"" help:"Find ONVIF cameras, and print configuration for them."`
+	Migrate  migrateCommand  `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
+	Site     siteCommand     `cmd:"" help:"Admit sites to this hub."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // console is what commands print to.

@@ -1,0 +1,140 @@
+package onvif
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Profiles asks a device for its streams. Without credentials most devices refuse, which is [ErrCredentials].
+func (c *Client) Profiles(ctx context.Context, service string) ([]Profile, error) {
+	device, err := address(service, "http", "https")
+	if err != nil {
+		return nil, err
+	}
+	var offset time.Duration
+	if c.Username != "" {
+		offset = c.ahead(ctx, device.String())
+	}
+	media, err := c.media(ctx, device, offset)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		Profiles []struct {
+			Token   string `xml:"token,attr"`
+			Name    string `xml:"Name"`
+			Encoder *struct {
+				Codec  string  `xml:"Encoding"`
+				Width  int     `xml:"Resolution>Width"`
+				Height int     `xml:"Resolution>Height"`
+				FPS    float64 `xml:"RateControl>FrameRateLimit"`
+			} `xml:"VideoEncoderConfiguration"`
+		} `xml:"Body>GetProfilesResponse>Profiles"`
+	}
+	if err := c.call(ctx, media, `<GetProfiles xmlns="http://www.onvif.org/ver10/media/wsdl"/>`, offset, &answer); err != nil {
+		return nil, fmt.Errorf("asking for profiles: %w", err)
+	}
+	var all []Profile
+	for _, a := range answer.Profiles[:min(len(answer.Profiles), maxProfiles)] {
+		p := Profile{Token: a.Token, Name: plain(a.Name)}
+		if e := a.Encoder; e != nil {
+			p.Codec, p.Width, p.Height, p.FPS = plain(e.Codec), e.Width, e.Height, e.FPS
+		}
+		if len(a.Token) > maxText {
+			continue
+		}
+		if p.URL, err = c.stream(ctx, media, a.Token, offset); err != nil {
+			return all, fmt.Errorf("asking for the stream of profile %q: %w", p.Name, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// media is the address of a device's media service.
+func (c *Client) media(ctx context.Context, device *url.URL, offset time.Duration) (string, error) {
+	const namespace = "http://www.onvif.org/ver10/media/wsdl"
+	var services struct {
+		All []struct {
+			Namespace string `xml:"Namespace"`
+			XAddr     string `xml:"XAddr"`
+		} `xml:"Body>GetServicesResponse>Service"`
+	}
+	err := c.call(ctx, device.String(), `<GetServices xmlns="http://www.onvif.org/ver10/device/wsdl"><IncludeCapability>false</IncludeCapability></GetServices>`, offset, &services)
+	if refusal(err) {
+		return "", fmt.Errorf("asking for services: %w", err)
+	}
+	for _, s := range services.All {
+		if s.Namespace == namespace {
+			return at(device, s.XAddr)
+		}
+	}
+	var capabilities struct {
+		XAddr string `xml:"Body>GetCapabilitiesResponse>Capabilities>Media>XAddr"`
+	}
+	err = c.call(ctx, device.String(), `<GetCapabilities xmlns="http://www.onvif.org/ver10/device/wsdl"><Category>Media</Category></GetCapabilities>`, offset, &capabilities)
+	if err != nil {
+		return "", fmt.Errorf("asking for capabilities: %w", err)
+	}
+	return at(device, capabilities.XAddr)
+}
+
+// at is a service of a device at the host that answers. Another host is not followed: behind NAT it is wrong, and it would get the
+// credentials' digest.
+func at(device *url.URL, text string) (string, error) {
+	u, err := address(text, "http", "https")
+	if err != nil {
+		return "", err
+	}
+	if u.Hostname() != device.Hostname() {
+		u.Scheme, u.Host = device.Scheme, device.Host
+	}
+	return u.String(), nil
+}
+
+// stream is the URL of a profile's stream, without credentials.
+func (c *Client) stream(ctx context.Context, media, token string, offset time.Duration) (string, error) {
+	var answer struct {
+		URI string `xml:"Body>GetStreamUriResponse>MediaUri>Uri"`
+	}
+	body := `<GetStreamUri xmlns="http://www.onvif.org/ver10/media/wsdl"><StreamSetup>` +
+		`<Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream><Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport>` +
+		`</StreamSetup><ProfileToken>` + escape(token) + `</ProfileToken></GetStreamUri>`
+	if err := c.call(ctx, media, body, offset, &answer); err != nil {
+		return "", err
+	}
+	u, err := address(answer.URI, "rtsp", "rtsps", "http", "https")
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+// Addresses are the IPv4 addresses of this machine's interfaces from which multicast can be sent, of those with one of the names, or all
+// without names.
+func Addresses(names ...string) ([]net.IP, error) {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("listing interfaces: %w", err)
+	}
+	var all []net.IP
+	for _, i := range interfaces {
+		if len(names) > 0 && !slices.Contains(names, i.Name) || len(names) == 0 && i.Flags&(net.FlagMulticast|net.FlagUp) != net.FlagMulticast|net.FlagUp {
+			continue
+		}
+		addresses, err := i.Addrs()
+		if err != nil {
+			return nil, fmt.Errorf("listing the addresses of %s: %w", i.Name, err)
+		}
+		for _, a := range addresses {
+			if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+				all = append(all, n.IP.To4())
+			}
+		}
+	}
+	return all, nil
+}
