@@ -1,12 +1,17 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/test/harness"
@@ -27,6 +32,52 @@ func siteConfig(t *testing.T, r node.LeafRemote) node.ServerConfig {
 	c := serverConfig(t)
 	c.Site, c.Node, c.Leaf.Remotes = "lisbon", "l1", []node.LeafRemote{r}
 	return c
+}
+
+// journal is what a server has logged.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) count(text string) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Count(j.text.String(), text)
+}
+
+func TestServer_TwoNodesOfAClusterWithOneNameAreToldOnce(t *testing.T) {
+	ports := []int{harness.FreePort(t), harness.FreePort(t)}
+	var logs journal
+	ctx, cancel := context.WithCancel(context.Background())
+	var servers errgroup.Group
+	defer func() {
+		cancel()
+		if err := servers.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for i := range ports {
+		c := serverConfig(t)
+		c.Cluster = node.ClusterConfig{Name: "test", Listen: address(ports[i]), Routes: []string{"nats-route://" + address(ports[1-i])}}
+		s, err := node.NewServer(c, slog.New(slog.NewTextHandler(&logs, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		servers.Go(func() error { return s.Run(ctx) })
+	}
+	const told = "give each its own node"
+	harness.WaitFor(t, 20*time.Second, "the name to be told", func() bool { return logs.count(told) > 0 })
+	harness.WaitFor(t, 20*time.Second, "the nodes to go on trying", func() bool { return logs.count("waiting for the other nodes of the cluster") > 0 })
+	if n := logs.count(told); n > 2 || logs.count("test-node-1") == 0 {
+		t.Errorf("told %d times, want once by each, with the name", n)
+	}
 }
 
 func TestLeaf_LinkComesAboutAsTheHubWantsIt(t *testing.T) {

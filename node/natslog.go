@@ -41,6 +41,9 @@ func (l *natsLog) write(level slog.Level, format string, v ...any) {
 		return
 	}
 	text := strings.TrimSpace(fmt.Sprintf(format, v...))
+	if strings.Contains(text, "duplicate name") {
+		text += "; two nodes of the cluster have the same site and node, and cannot be told apart: give each its own node"
+	}
 	if link, ok := aboutLink(text); ok {
 		l.link(level, link)
 	}
