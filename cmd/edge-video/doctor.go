@@ -94,6 +94,9 @@ func (e *examination) report(ctx context.Context) (*doctor.Report, error) {
 		e.add(doctor.Finding{Area: "disk", Of: cfg.DataDir, Status: doctor.Fail, What: err.Error(), Remedy: "run it as the user that runs the node"})
 	}
 	if e.running {
+		e.state()
+	}
+	if e.running || e.command.Server != "" {
 		e.meet(ctx)
 	}
 	if e.nc != nil {
@@ -120,13 +123,17 @@ func (e *examination) report(ctx context.Context) (*doctor.Report, error) {
 	return r, context.Cause(ctx)
 }
 
-// meet asks the running node what only it knows.
-func (e *examination) meet(ctx context.Context) {
-	if e.config.HTTP.Listen != "" {
-		e.checks = append(e.checks, doctor.Running(e.config.HTTP.Listen))
-	} else {
+// state asks the running node how it is.
+func (e *examination) state() {
+	if e.config.HTTP.Listen == "" {
 		e.add(doctor.Finding{Area: "node", Status: doctor.OK, What: "runs"})
+		return
 	}
+	e.checks = append(e.checks, doctor.Running(e.config.HTTP.Listen))
+}
+
+// meet asks the running node, or another of its site, what only it knows.
+func (e *examination) meet(ctx context.Context) {
 	address, err := e.command.address(e.config)
 	if err == nil {
 		e.nc, err = e.command.dial(address, nats.Name("edge-video doctor"))
@@ -229,7 +236,7 @@ func (e *examination) camera(ffmpeg camera.FFmpeg, cam config.Camera) doctor.Che
 	switch {
 	case known && doctor.IsRead(status) && !e.command.Connect:
 		return doctor.CameraOfNode(e.nc, e.config.Site, cam.ID, status)
-	case e.running && e.cameras == nil && !e.command.Connect:
+	case (e.running || e.config.NATS.Cluster.Listen != "") && e.cameras == nil && !e.command.Connect:
 		return doctor.CameraUnasked(cam.ID)
 	}
 	return doctor.Camera(ffmpeg, cameraConfig(e.config, cam))

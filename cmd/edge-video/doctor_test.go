@@ -137,6 +137,26 @@ bridges:
 	}
 }
 
+// TestDoctor_AsksBeforeItConnectsToCamerasOfACluster has no node to ask, where another one may read the camera.
+func TestDoctor_AsksBeforeItConnectsToCamerasOfACluster(t *testing.T) {
+	path, _ := write(t, `site: lisbon
+node: n1
+nats: {listen: '127.0.0.1:0', cluster: {name: lisbon, listen: '127.0.0.1:0', routes: ['nats://127.0.0.1:1']}}
+http: {listen: ''}
+stream: {max_bytes: 64MiB}
+cameras:
+  - {id: gone, url: 'rtsp://127.0.0.1:1/x'}
+`)
+	r, _ := examine(t, path)
+	if f := finding(t, r, "camera", "gone"); f.Status != doctor.Warn || !strings.Contains(f.Remedy, "--server") {
+		t.Errorf("%+v", f)
+	}
+	r, _ = examine(t, path, "--connect")
+	if f := finding(t, r, "camera", "gone"); f.Status != doctor.Fail {
+		t.Errorf("%+v, want it to have been connected to", f)
+	}
+}
+
 // startRun runs a node in this process until the test ends.
 func startRun(t *testing.T, path string) {
 	t.Helper()

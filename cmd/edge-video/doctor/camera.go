@@ -112,11 +112,11 @@ func CameraOfNode(nc *nats.Conn, site, id string, status schema.CameraStatus) Ch
 	}
 }
 
-// CameraUnasked is a camera of a running node that cannot be asked.
+// CameraUnasked is a camera that a node may read which cannot be asked: the running one, or another one of the cluster.
 func CameraUnasked(id string) Check {
 	return func(context.Context) []Finding {
-		return []Finding{{Area: "camera", Of: id, Status: Warn, What: "not looked at: the running node reads it and cannot be asked, and another connection may cost it its own",
-			Remedy: "see how the node can be reached, or connect all the same with --connect"}}
+		return []Finding{{Area: "camera", Of: id, Status: Warn, What: "not looked at: a node may read it that cannot be asked, and another connection may cost it its own",
+			Remedy: "give the NATS URL of a running node of the site with --server, or connect all the same with --connect"}}
 	}
 }
 
