@@ -81,6 +81,9 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 		uplink.SubjectTransform = &jetstream.SubjectTransformConfig{Source: schema.SiteSubjects("uplink", c.Site), Destination: schema.SiteSubjects("frames", c.Site)}
 		streams = append(streams, uplink)
 	}
+	if err := switchUplink(ctx, js, c.Uplink != nil); err != nil {
+		return err
+	}
 	for _, s := range streams {
 		if _, err := js.CreateOrUpdateStream(ctx, s); err != nil {
 			return streamError(s.Name, err)
@@ -100,6 +103,57 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 		}
 	}
 	return nil
+}
+
+// switchUplink takes away what belongs to the other way of sending frames to a hub, so that the hub turns to the one that is configured:
+// without an uplink UPLINK, which holds copies alone, and what fills it; at the beginning of one the hub's consumers of FRAMES.
+func switchUplink(ctx context.Context, js jetstream.JetStream, on bool) error {
+	_, err := js.Stream(ctx, schema.StreamUplink)
+	had := err == nil
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return streamError(schema.StreamUplink, err)
+	}
+	if on == had {
+		return nil
+	}
+	frames, err := js.Stream(ctx, schema.StreamFrames)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil // a new site
+	}
+	if err != nil {
+		return streamError(schema.StreamFrames, err)
+	}
+	remove := []string{schema.UplinkConsumer}
+	if on {
+		if remove, err = hubConsumers(ctx, frames); err != nil {
+			return streamError(schema.StreamFrames, err)
+		}
+	}
+	for _, name := range remove {
+		if err := frames.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return streamError(schema.StreamFrames, err)
+		}
+	}
+	if !on {
+		if err := js.DeleteStream(ctx, schema.StreamUplink); err != nil {
+			return streamError(schema.StreamUplink, err)
+		}
+	}
+	return nil
+}
+
+// hubConsumers names the consumers by which hubs read a stream.
+func hubConsumers(ctx context.Context, stream jetstream.Stream) (names []string, err error) {
+	all := stream.ListConsumers(ctx)
+	for i := range all.Info() {
+		if i.Config.AckPolicy == jetstream.AckFlowControlPolicy && i.Config.Metadata[metadataKey] != "" {
+			names = append(names, i.Name)
+		}
+	}
+	if err := all.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
+		return nil, err
+	}
+	return names, nil
 }
 
 const schemaVersion = "1"

@@ -14,6 +14,9 @@ const (
 	StreamStored = "STORED" // stored.<site>.>: keys under which a sink has confirmed frames
 )
 
+// UplinkConsumer is the bridge, and its durable consumer of [StreamFrames], that fills [StreamUplink].
+const UplinkConsumer = "uplink"
+
 // Key-value buckets of a site, with keys <site>.<camera> and <site>.<bridge>.
 const (
 	BucketCameras = "cameras" // values are [CameraStatus]

@@ -62,7 +62,7 @@ func newUplink(c *config.Config, connect connector, log *slog.Logger, reg promet
 	b := config.DefaultBridge()
 	reg = prometheus.WrapRegistererWith(prometheus.Labels{"site": c.Site, "bridge": config.UplinkBridge}, reg)
 	sink := uplink.New(uplink.Config{Rate: int64(c.Uplink.Rate), MaxFrame: maxFrame(c), Timeout: b.Timeout}, connect, reg)
-	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: config.UplinkBridge, Cameras: c.Uplink.Cameras, FPS: c.Uplink.FPS,
+	return bridge.NewWorker(bridge.Config{Site: c.Site, Node: c.Node, Name: config.UplinkBridge, Newest: true, Cameras: c.Uplink.Cameras, FPS: c.Uplink.FPS,
 		Workers: workers(c, b), MaxFrame: maxFrame(c), Timeout: b.Timeout, Breaker: bridge.BreakerConfig(b.Breaker)}, sink, connect, log, reg)
 }
 

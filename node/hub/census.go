@@ -67,7 +67,7 @@ func (s *site) count(ctx context.Context) {
 		text = fmt.Sprintf("two sites with the name %s are connected to the hub %s, as %s; that of %s is mirrored; give the other a name of its own",
 			s.name, s.hub.config.Site, n.Twins, serverOf(&first))
 	case made != first.Created.UTC().Format(time.RFC3339Nano):
-		text = fmt.Sprintf("site %s has begun its frames anew at %s, and %s is of those begun at %s; when it is not needed any more, nats stream rm %[3]s begins the mirror anew",
+		text = fmt.Sprintf("site %s has begun its frames anew at %s, and %s is of those begun at %s: that stays, and what comes now is put behind it",
 			s.name, first.Created.UTC().Format(time.RFC3339), schema.MirrorStream(schema.StreamFrames, s.name), made)
 	}
 	s.warn(text)

@@ -113,29 +113,3 @@ func TestHub_SiteThatIsStillNamedLocalIsNotMirrored(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
-
-func TestHub_SiteThatHasBegunAnewIsTold(t *testing.T) {
-	t.Parallel()
-	h, view, address := startHub(t, nil)
-	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	site := startSite(t, "lisbon", address, credentials, nil)
-	site.publish(20, 1000)
-	mirrored(t, h, site)
-	if err := site.js.DeleteStream(t.Context(), schema.StreamFrames); err != nil {
-		t.Fatal(err)
-	}
-	site.server.Restart("the stream is gone")
-	harness.WaitFor(t, 30*time.Second, "the stream to be made anew", func() bool { _, err := site.js.Stream(t.Context(), schema.StreamFrames); return err == nil })
-	harness.WaitFor(t, 40*time.Second, "the hub to say so", func() bool {
-		return strings.Contains(view.Sites()[0].Warning, "begun its frames anew") && strings.Contains(view.Sites()[0].Warning, "nats stream rm FRAMES_lisbon")
-	})
-	if err := h.js.DeleteStream(t.Context(), "FRAMES_lisbon"); err != nil {
-		t.Fatal(err)
-	}
-	site.publish(4, 1000)
-	mirrored(t, h, site)
-	harness.WaitFor(t, 30*time.Second, "nothing to be wrong", func() bool { return view.Sites()[0].Warning == "" })
-}

@@ -325,3 +325,92 @@ func TestHub_SiteThatDoesNotFitTheDiskIsNamed(t *testing.T) {
 		t.Errorf("the hub's own stream: %v", err)
 	}
 }
+
+// frame stores one frame of a site.
+func (p *party) frame(camera string, epoch int64, seq uint64) {
+	p.t.Helper()
+	f := schema.Frame{Site: p.config.Site, Camera: camera, Node: "n1", Epoch: epoch, Seq: seq, Captured: time.Now(), ContentType: "image/jpeg", Width: 16, Height: 16,
+		Data: []byte("picture")}
+	if _, err := p.js.PublishMsg(p.t.Context(), &nats.Msg{Subject: schema.FrameSubject(f.Site, f.Camera), Header: f.Header(), Data: f.Data}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ids are the identities of a stream's messages, oldest first.
+func (p *party) ids(stream string) (all []string) {
+	p.t.Helper()
+	s, err := p.js.Stream(p.t.Context(), stream)
+	if err != nil {
+		return nil
+	}
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		if m, err := s.GetMsg(p.t.Context(), seq); err == nil {
+			all = append(all, m.Header.Get(schema.HeaderMsgID))
+		}
+	}
+	return all
+}
+
+// TestHub_GoesOnBehindWhatItHoldsWhenASiteBeginsAnew empties a site's data_dir twice.
+func TestHub_GoesOnBehindWhatItHoldsWhenASiteBeginsAnew(t *testing.T) {
+	h, _, address := startHub(t, nil)
+	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for run, n := range []uint64{20, 5, 7} {
+		ctx, cancel := context.WithCancel(t.Context())
+		site, ended := startFor(ctx, t, "lisbon", address, credentials)
+		for seq := uint64(1); seq <= n; seq++ {
+			site.frame("cam", int64(run+1), seq)
+			want = append(want, fmt.Sprintf("lisbon.cam.%d.%d", run+1, seq))
+		}
+		harness.WaitFor(t, 60*time.Second, fmt.Sprintf("the frames of the site's life %d", run+1), func() bool {
+			return slices.Equal(h.ids("FRAMES_lisbon"), want)
+		})
+		site.nc.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	events, err := h.js.Stream(t.Context(), schema.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := events.GetLastMsgForSubject(t.Context(), "events.hub.link.lisbon.control")
+	var e schema.Event
+	if err != nil || json.Unmarshal(m.Data, &e) != nil || e.Reason != "reset" || !strings.Contains(e.Message, "data_dir") {
+		t.Errorf("the event of it: %+v, %v", e, err)
+	}
+	if s := h.state("FRAMES_lisbon"); s.Msgs != 32 || s.LastSeq != 32 {
+		t.Errorf("got %+v, want 32 frames in a row", s)
+	}
+}
+
+// startFor runs a site with an empty data_dir until ctx ends.
+func startFor(ctx context.Context, t *testing.T, name, hub string, credentials []byte) (*party, chan error) {
+	t.Helper()
+	c := serverConfig(t, name)
+	file := filepath.Join(t.TempDir(), name+".creds")
+	if err := os.WriteFile(file, credentials, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Leaf.Remotes = []node.LeafRemote{{URL: "nats-leaf://" + hub, Credentials: file}}
+	s, err := node.NewServer(c, logger(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	<-s.Ready()
+	p := &party{t: t, config: c, server: s}
+	if p.nc, err = s.Connect("test"); err != nil {
+		t.Fatal(err)
+	}
+	if p.js, err = jetstream.New(p.nc); err != nil {
+		t.Fatal(err)
+	}
+	return p, ended
+}

@@ -15,6 +15,8 @@ import (
 const (
 	// reachTimeout bounds one request over a link.
 	reachTimeout = 2 * time.Second
+	// setupTimeout bounds the search for a frame at the site.
+	setupTimeout = 30 * time.Second
 	// inFlight is how many messages are on their way to a mirror at most, inFlightBytes how many bytes of frames: what a link of 100 Mb/s
 	// and 300 ms holds, and little enough for what else goes over a slow one, which waits behind them.
 	inFlight, inFlightLeast = 128, 8
@@ -57,14 +59,13 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 		if stream == schema.StreamFrames && frames == schema.StreamUplink {
 			continue
 		}
-		asking, cancel := context.WithTimeout(ctx, reachTimeout)
-		_, err := js.CreateOrUpdatePushConsumer(asking, stream, jetstream.ConsumerConfig{Durable: s.hub.durable(),
-			Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
-			AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: s.window(), MaxDeliver: -1,
-			Metadata: map[string]string{metadataKey: s.hub.config.Node}})
-		cancel()
+		now, err := s.open(ctx, js, stream)
 		api := new(jetstream.APIError)
 		switch {
+		case err == nil && stream == frames:
+			s.frames = now
+		case err == nil && stream == schema.StreamEvents:
+			s.events = now
 		case err == nil:
 		case stream == schema.StreamUplink && errors.Is(err, jetstream.ErrStreamNotFound):
 			frames = schema.StreamFrames
@@ -75,9 +76,50 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 	}
-	if s.frames != "" && s.frames != frames {
-		s.made = false
-	}
-	s.frames = frames
 	return true, nil
+}
+
+// open makes the hub's consumer of a stream at the site, and says which stream it is.
+func (s *site) open(ctx context.Context, js jetstream.JetStream, stream string) (*reads, error) {
+	asking, cancel := context.WithTimeout(ctx, reachTimeout)
+	found, err := js.Stream(asking, stream)
+	cancel()
+	if err != nil {
+		return nil, err
+	}
+	now := &reads{name: stream, created: found.CachedInfo().Created, first: found.CachedInfo().State.FirstSeq}
+	config := jetstream.ConsumerConfig{Durable: s.hub.durable(),
+		Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: s.window(), MaxDeliver: -1,
+		Metadata: map[string]string{metadataKey: s.hub.config.Node}}
+	if kind := kindOf(stream); kind != "" {
+		searching, cancel := context.WithTimeout(ctx, setupTimeout)
+		from, err := s.compare(searching, js, schema.MirrorStream(kind, s.name), now)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+		if from > 0 {
+			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+		}
+	}
+	asking, cancel = context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	if old, err := js.PushConsumer(asking, stream, config.Durable); err == nil { // where it began cannot be changed
+		was := old.CachedInfo().Config
+		config.DeliverPolicy, config.OptStartSeq = was.DeliverPolicy, was.OptStartSeq
+	}
+	_, err = js.CreateOrUpdatePushConsumer(asking, stream, config)
+	return now, err
+}
+
+// kindOf is the kind of the hub's stream that follows a stream of a site, "" where that is no stream of its own.
+func kindOf(stream string) string {
+	switch stream {
+	case schema.StreamUplink:
+		return schema.StreamFrames
+	case schema.StreamFrames, schema.StreamEvents:
+		return stream
+	}
+	return ""
 }

@@ -42,11 +42,13 @@ type site struct {
 	name string
 	log  *slog.Logger
 
-	frames   string    // the site's stream of frames for its hub: FRAMES or UPLINK
+	frames   *reads    // the site's stream of frames for its hub, FRAMES or UPLINK; nil before it was reached
+	events   *reads    // its EVENTS
 	reached  bool      // the hub's consumers at the site were made, or found
 	made     bool      // the mirrors exist, with the limits asked for
 	asked    bool      // what was reported before is known
 	reported uint64    // stream sequence up to which gaps have been reported
+	appended uint64    // the same at the site, where the hub's stream appends
 	deleted  int       // gaps in the mirror, in frames, when it was last looked at
 	behind   time.Time // since when the mirror catches up, zero while it does not
 
@@ -101,48 +103,12 @@ func (s *site) look(ctx context.Context) {
 	if first := info.Config.Metadata[originKey]; first != "" {
 		s.first = first
 	}
-	if info.Mirror != nil {
+	if link(info) != nil {
 		s.see(info)
 	}
 	if err := s.tellGaps(ctx, stream, info); err != nil {
 		s.log.Debug("looking for gaps in the mirror", "err", err)
 	}
-}
-
-// mirror makes the site's mirrors, or brings their limits up to date.
-func (s *site) mirror(ctx context.Context) error {
-	c := s.hub.config
-	for kind, bytes := range map[string]int64{schema.StreamFrames: c.MaxBytes, schema.StreamEvents: eventBytes} {
-		name, stream := schema.MirrorStream(kind, s.name), kind
-		if kind == schema.StreamFrames {
-			stream = s.frames
-		}
-		if err := s.sameOrigin(ctx, name, stream); err != nil {
-			return err
-		}
-		if _, err := s.hub.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{Name: name, Description: stream + " of site " + s.name,
-			Mirror: s.hub.origin(stream, s.name), MaxBytes: bytes, MaxAge: c.MaxAge, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld,
-			AllowDirect: true, Replicas: c.Replicas, Metadata: map[string]string{metadataKey: "1", originKey: s.first}}); err != nil {
-			return fmt.Errorf("setting up %s: %w", name, err)
-		}
-	}
-	return nil
-}
-
-// sameOrigin makes sure that a mirror, where there is one, is of the given stream: what it holds has that stream's sequence numbers.
-func (s *site) sameOrigin(ctx context.Context, name, stream string) error {
-	old, err := s.hub.js.Stream(ctx, name)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil
-	case err != nil:
-		return fmt.Errorf("looking for %s: %w", name, err)
-	}
-	if m := old.CachedInfo().Config.Mirror; m == nil || m.Name != stream {
-		return fmt.Errorf("%s holds what site %s sent before, and that sends %s now; when it is not needed any more, nats stream rm %s begins the mirror anew",
-			name, s.name, stream, name)
-	}
-	return nil
 }
 
 // refused notes why there is no mirror, and tells it where that is news.
@@ -176,7 +142,7 @@ func (s *site) refused(err error) {
 // see takes over what the mirror knows of its link.
 func (s *site) see(info *jetstream.StreamInfo) {
 	now := s.hub.now()
-	m := info.Mirror
+	m := link(info)
 	connected := m.Active >= 0 && m.Active < silence
 	s.mu.Lock()
 	news := s.status.Connected != connected
@@ -238,14 +204,18 @@ func (s *site) tellGaps(ctx context.Context, stream jetstream.Stream, info *jets
 	}
 	for _, g := range runs(info.State.Deleted, s.reported) {
 		s.reported = g.last
-		n := g.last - g.first + 1
-		s.log.Warn("frames left the site before they could be mirrored", "count", n, "first_seq", g.first, "last_seq", g.last)
-		s.hub.metrics.missed.WithLabelValues(s.name).Add(float64(n))
-		s.hub.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last,
-			Count: n, Message: "stream sequences of FRAMES at the site"})
+		s.tellGap(g)
 	}
 	s.deleted = info.State.NumDeleted
 	return nil
+}
+
+func (s *site) tellGap(g run) {
+	n := g.last - g.first + 1
+	s.log.Warn("frames left the site before they could be mirrored", "count", n, "first_seq", g.first, "last_seq", g.last)
+	s.hub.metrics.missed.WithLabelValues(s.name).Add(float64(n))
+	s.hub.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last,
+		Count: n, Message: "stream sequences of FRAMES at the site"})
 }
 
 // lastReported is the last stream sequence of the newest gap event about the site.

@@ -3,10 +3,12 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 // UplinkBridge is the name of the bridge that fills UPLINK.
-const UplinkBridge = "uplink"
+const UplinkBridge = schema.UplinkConsumer
 
 func (k *checker) uplink() {
 	u := k.c.Uplink
