@@ -25,7 +25,8 @@ func TryLink(ctx context.Context, r LeafRemote, site string) error {
 	}
 	remote.DenyExports, remote.DenyImports = []string{">"}, []string{">"}
 	srv, err := server.NewServer(&server.Options{ServerName: fmt.Sprintf("%s-doctor-%d", site, time.Now().UnixNano()), DontListen: true,
-		NoSigs: true, ConnectErrorReports: 1, LeafNode: server.LeafNodeOpts{ReconnectInterval: time.Second, Remotes: []*server.RemoteLeafOpts{remote}}})
+		NoSigs: true, ConnectErrorReports: 1, LeafNode: server.LeafNodeOpts{ReconnectInterval: time.Second,
+			Remotes: []*server.RemoteLeafOpts{remote}}})
 	if err != nil {
 		return fmt.Errorf("setting up a link: %w", err)
 	}

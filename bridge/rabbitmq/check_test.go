@@ -19,7 +19,8 @@ import (
 // and rights first.
 func TestCheck_FindsWhatIsForbiddenAndDeliversNothing(t *testing.T) {
 	r := harness.StartRabbitMQ(t, harness.RabbitMQOptions{Config: []string{"max_message_size = 1048576"},
-		Users: []harness.RabbitMQUser{{Name: "writer", VHost: "v", Write: "^cameras$"}, {Name: "reader", VHost: "v", Read: ".*"}, {Name: "admin", VHost: "v", Configure: ".*", Write: ".*", Read: ".*"}}})
+		Users: []harness.RabbitMQUser{{Name: "writer", VHost: "v", Write: "^cameras$"}, {Name: "reader", VHost: "v", Read: ".*"},
+			{Name: "admin", VHost: "v", Configure: ".*", Write: ".*", Read: ".*"}}})
 	conn, err := amqp.Dial(r.UserURL("admin", "v"))
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +52,8 @@ func TestCheck_FindsWhatIsForbiddenAndDeliversNothing(t *testing.T) {
 		{name: "too large", url: r.UserURL("writer", "v"), exchange: "cameras", bytes: 2 << 20, rejected: true},
 		{name: "wrong password", url: "amqp://writer:wrong@" + r.Addr() + "/v", exchange: "cameras", bytes: 10, fault: bridge.FaultCredentials},
 	} {
-		s, err := rabbitmq.New(rabbitmq.Config{URL: c.url, Exchange: c.exchange, RoutingKey: template(t, "camera.{camera}")}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		s, err := rabbitmq.New(rabbitmq.Config{URL: c.url, Exchange: c.exchange, RoutingKey: template(t, "camera.{camera}")},
+			slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
 			t.Fatal(err)
 		}

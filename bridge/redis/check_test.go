@@ -40,7 +40,8 @@ func TestCheck_FindsWhatIsForbiddenAndLeavesNothing(t *testing.T) {
 		{user: "noeval", password: "hunter2", bytes: 10, want: "storing latest:dock-1", fault: bridge.FaultPermission},
 		{user: "all", password: "hunter2", bytes: 3 << 20, want: "proto-max-bulk-len"},
 	} {
-		s := newSink(t, redis.Config{URL: "redis://" + c.user + ":" + c.password + "@" + r.Addr(), Key: template(t, "frames:{camera}"), TTL: time.Minute,
+		s := newSink(t, redis.Config{URL: "redis://" + c.user + ":" + c.password + "@" + r.Addr(), Key: template(t, "frames:{camera}"),
+			TTL:    time.Minute,
 			Latest: template(t, "latest:{camera}"), Metadata: redis.Metadata{Stream: template(t, "arrived:{camera}")}})
 		err := s.Check(t.Context(), sinktest.Frame("dock-1", 1, c.bytes))
 		switch {

@@ -150,8 +150,10 @@ func newestFrames(ctx context.Context, nc *nats.Conn, site string, own bool) (al
 	if err != nil {
 		return nil, fmt.Errorf("reaching JetStream: %w", err)
 	}
-	consumer, err := js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy, HeadersOnly: true,
-		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, FilterSubject: schema.SiteSubjects("frames", site), InactiveThreshold: clientTimeout})
+	consumer, err := js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
+		HeadersOnly: true,
+		AckPolicy:   jetstream.AckNonePolicy, MemoryStorage: true, FilterSubject: schema.SiteSubjects("frames",
+			site), InactiveThreshold: clientTimeout})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}

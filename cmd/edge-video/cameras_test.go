@@ -30,9 +30,11 @@ cameras:
 	harness.WaitFor(t, 20*time.Second, "both cameras, one with a frame", func() bool {
 		lines = nil
 		r := execute(t, "cameras", "--json", "--server", server)
-		return r.code == 0 && json.Unmarshal([]byte(r.out), &lines) == nil && len(lines) == 2 && lines[0].FPS > 0 && lines[0].Width > 0 && lines[1].Error != ""
+		return r.code == 0 && json.Unmarshal([]byte(r.out), &lines) == nil && len(lines) == 2 && lines[0].FPS > 0 && lines[0].Width > 0 &&
+			lines[1].Error != ""
 	})
-	if l := lines[0]; l.Site != "lisbon" || l.Camera != "dock" || l.State != schema.CameraUp || l.Width != 320 || l.Node != "n1" || l.Latency < 0 || l.Latency > 10 || l.Captured.IsZero() || l.ContentType != schema.ContentJPEG {
+	if l := lines[0]; l.Site != "lisbon" || l.Camera != "dock" || l.State != schema.CameraUp || l.Width != 320 || l.Node != "n1" ||
+		l.Latency < 0 || l.Latency > 10 || l.Captured.IsZero() || l.ContentType != schema.ContentJPEG {
 		t.Errorf("%+v", l)
 	}
 	if l := lines[1]; l.State == schema.CameraUp || l.Width != 0 {

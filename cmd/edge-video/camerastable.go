@@ -27,7 +27,8 @@ func (l *cameraLine) take(h head) {
 	if h.Frame == nil {
 		return
 	}
-	l.ContentType, l.Width, l.Height, l.Captured, l.Latency = h.ContentType, h.Width, h.Height, h.Captured, max(0, h.stored.Sub(h.Captured).Seconds())
+	l.ContentType, l.Width, l.Height, l.Captured, l.Latency = h.ContentType, h.Width, h.Height, h.Captured, max(0,
+		h.stored.Sub(h.Captured).Seconds())
 }
 
 func sortCameras(lines []cameraLine) {
@@ -76,7 +77,8 @@ func (t *camerasTable) text() []byte {
 				latency = time.Duration(l.Latency * float64(time.Second)).Round(time.Millisecond).String()
 			}
 		}
-		fmt.Fprintf(w, "%s.%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\n", l.Site, l.Camera, l.State, max(0, t.now.Sub(l.Since)).Round(time.Second), l.FPS, latency, size, l.Epoch, l.Node, l.fault())
+		fmt.Fprintf(w, "%s.%s\t%s\t%s\t%.1f\t%s\t%s\t%d\t%s\t%s\n", l.Site, l.Camera, l.State, max(0, t.now.Sub(l.Since)).Round(time.Second),
+			l.FPS, latency, size, l.Epoch, l.Node, l.fault())
 	}
 	// A buffer takes everything.
 	_ = w.Flush()

@@ -25,7 +25,7 @@ const discoverAtOnce = 8
 
 type discoverCommand struct {
 	Devices      []string      `arg:"" optional:"" placeholder:"DEVICE" help:"Hosts or URLs of device services to ask, instead of looking for devices."`
-	Username     string        `placeholder:"NAME" help:"User of the cameras. A digest of the password goes to every device that is asked: give a user who may only view."`
+	Username     string        `placeholder:"NAME" help:"User of the cameras. Every device that is asked gets a digest of the password: give a user who may only view."`
 	PasswordFile string        `placeholder:"FILE" help:"File with the password; the configuration that is printed names it."`
 	Interface    []string      `placeholder:"NAME" help:"Look on this network interface alone; may be given again."`
 	Timeout      time.Duration `default:"3s" help:"How long devices are waited for. By default ${default}."`
@@ -64,7 +64,8 @@ func (d *discoverCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	if len(found) == 0 {
-		return errors.New("no ONVIF device answers; multicast does not leave this network: give --interface, or the devices' addresses, and see that ONVIF is switched on in the cameras")
+		return errors.New("no ONVIF device answers; see that ONVIF is switched on in the cameras, and give --interface, " +
+			"or the addresses of devices beyond a router")
 	}
 	all := make([]foundDevice, len(found))
 	var g errgroup.Group

@@ -25,15 +25,21 @@ func TestDiscover_PrintsConfigurationThatLoads(t *testing.T) {
 	}
 	d := &discoverCommand{Username: `vi"ewer`, PasswordFile: secret}
 	text := string(d.configuration([]foundDevice{
-		{Service: "http://10.0.0.5/", Name: "Gate North", Streams: []onvif.Profile{{Name: "main", URL: "rtsp://10.0.0.5/a?b=1&c='\"#{}${HOME}", Width: 1920, Height: 1080}, {Name: "sub", URL: "rtsp://10.0.0.5/sub"}}},
+		{Service: "http://10.0.0.5/", Name: "Gate North", Streams: []onvif.Profile{{Name: "main",
+			URL: "rtsp://10.0.0.5/a?b=1&c='\"#{}${HOME}", Width: 1920, Height: 1080}, {Name: "sub", URL: "rtsp://10.0.0.5/sub"}}},
 		{Service: "http://10.0.0.6/", Name: "Gate North", Streams: []onvif.Profile{{Name: "a: b\n- {id: c}", URL: "rtsp://10.0.0.6/"}}},
 		{Service: "http://10.0.0.7/", Name: "é: {", Error: "no\nanswer", Streams: []onvif.Profile{}, err: onvif.ErrCredentials},
 	}))
-	cfg, _, err := config.Parse("found.yaml", []byte(text), func(string) (string, bool) { t.Error("a variable was looked up"); return "", false })
+	cfg, _, err := config.Parse("found.yaml", []byte(text), func(string) (string, bool) {
+		t.Error("a variable was looked up")
+		return "",
+			false
+	})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if len(cfg.Cameras) != 2 || cfg.Cameras[0].ID != "gate-north" || cfg.Cameras[1].ID != "gate-north-2" || !strings.HasSuffix(cfg.Cameras[0].URL.Reveal(), "${HOME}") ||
+	if len(cfg.Cameras) != 2 || cfg.Cameras[0].ID != "gate-north" || cfg.Cameras[1].ID != "gate-north-2" ||
+		!strings.HasSuffix(cfg.Cameras[0].URL.Reveal(), "${HOME}") ||
 		cfg.Cameras[0].Username != `vi"ewer` || cfg.Cameras[0].Password.Reveal() != "hunter2" {
 		t.Errorf("%+v of\n%s", cfg.Cameras, text)
 	}
@@ -97,13 +103,15 @@ func simulator(t *testing.T) (probes string) {
 func TestDiscover_FindsADeviceAndItsStreams(t *testing.T) {
 	r := execute(t, "discover", "--to", simulator(t), "--timeout", "1s")
 	cfg, _, err := config.Parse("found.yaml", []byte(r.out), os.LookupEnv)
-	if r.code != 0 || err != nil || len(cfg.Cameras) != 1 || cfg.Cameras[0].ID != "gate" || cfg.Cameras[0].URL.Reveal() != "rtsp://127.0.0.1/main" {
+	if r.code != 0 || err != nil || len(cfg.Cameras) != 1 || cfg.Cameras[0].ID != "gate" ||
+		cfg.Cameras[0].URL.Reveal() != "rtsp://127.0.0.1/main" {
 		t.Errorf("exit %d, %v, %s%s", r.code, err, r.out, r.err)
 	}
 }
 
 func TestDiscover_SaysWhatToDoWhereNothingAnswers(t *testing.T) {
-	if r := execute(t, "discover", "--to", "127.0.0.1:1", "--timeout", (100 * time.Millisecond).String()); r.code != exitFailed || r.err == "" {
+	if r := execute(t, "discover", "--to", "127.0.0.1:1", "--timeout", (100 * time.Millisecond).String()); r.code != exitFailed ||
+		r.err == "" {
 		t.Errorf("exit %d, %s%s", r.code, r.out, r.err)
 	}
 	if r := execute(t, "discover", "--username", "viewer"); r.code != exitUsage || !strings.Contains(r.err, "--password-file") {

@@ -91,7 +91,8 @@ func (e *examination) report(ctx context.Context) (*doctor.Report, error) {
 	cfg := e.config
 	var err error
 	if e.running, err = node.InUse(cfg.DataDir); err != nil {
-		e.add(doctor.Finding{Area: "disk", Of: cfg.DataDir, Status: doctor.Fail, What: err.Error(), Remedy: "run it as the user that runs the node"})
+		e.add(doctor.Finding{Area: "disk", Of: cfg.DataDir, Status: doctor.Fail, What: err.Error(),
+			Remedy: "run it as the user that runs the node"})
 	}
 	if e.running {
 		e.state()
@@ -158,7 +159,8 @@ func (e *examination) sites() {
 	}
 	sites, err := node.ReadSites(e.config.DataDir)
 	if err != nil {
-		e.add(doctor.Finding{Area: "config", Of: "sites", Status: doctor.Fail, What: err.Error(), Remedy: "mend the file, or give the sites credentials again with edge-video site add"})
+		e.add(doctor.Finding{Area: "config", Of: "sites", Status: doctor.Fail, What: err.Error(),
+			Remedy: "mend the file, or give the sites credentials again with edge-video site add"})
 	}
 	for _, s := range sites {
 		e.checks = append(e.checks, doctor.ClockOf(e.nc, s.Name, true))
@@ -180,7 +182,8 @@ func (e *examination) diskNeeds() doctor.DiskNeeds {
 func (e *examination) ports() {
 	n := e.config.NATS
 	name := e.config.Site + "-" + e.config.Node
-	for _, l := range []doctor.Listener{{Key: "nats.listen", Address: n.Listen, Server: name}, {Key: "nats.leaf.listen", Address: n.Leaf.Listen, Server: name},
+	for _, l := range []doctor.Listener{{Key: "nats.listen", Address: n.Listen, Server: name}, {Key: "nats.leaf.listen",
+		Address: n.Leaf.Listen, Server: name},
 		{Key: "nats.cluster.listen", Address: n.Cluster.Listen, Server: name}, {Key: "http.listen", Address: e.config.HTTP.Listen, HTTP: true}} {
 		if l.Address != "" {
 			e.checks = append(e.checks, doctor.Port(l, e.running))
@@ -192,7 +195,8 @@ func (e *examination) ports() {
 func (e *examination) payload() {
 	s := serverConfig(e.config)
 	limit, err := s.Payload()
-	f := doctor.Finding{Area: "payload", Of: "nats", Status: doctor.OK, What: fmt.Sprintf("max_payload %d KiB has room for pictures of %d KiB", limit>>10, s.MaxFrame>>10),
+	f := doctor.Finding{Area: "payload", Of: "nats", Status: doctor.OK,
+		What:    fmt.Sprintf("max_payload %d KiB has room for pictures of %d KiB", limit>>10, s.MaxFrame>>10),
 		Figures: map[string]any{"max_payload_bytes": limit, "max_frame_bytes": s.MaxFrame}}
 	if err != nil {
 		f.Status, f.What, f.Remedy, f.Figures = doctor.Fail, err.Error(), "see nats.config and the files that nats.leaf names", nil
@@ -207,22 +211,27 @@ func (e *examination) capture(ctx context.Context) error {
 	}
 	ffmpeg, hardware, err := findFFmpeg(ctx, e.config, e.command.FFmpeg)
 	if errors.As(err, new(*config.Error)) {
-		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.Fail, What: err.Error(), Remedy: "install an FFmpeg that can (Debian's can), or name one with --ffmpeg"})
+		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.Fail, What: err.Error(),
+			Remedy: "install an FFmpeg that can (Debian's can), or name one with --ffmpeg"})
 	} else if err != nil {
-		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.Fail, What: err.Error(), Remedy: "install FFmpeg 5.1 or later (Debian: apt-get install ffmpeg), or name one with --ffmpeg"})
+		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.Fail, What: err.Error(),
+			Remedy: "install FFmpeg 5.1 or later (Debian: apt-get install ffmpeg), or name one with --ffmpeg"})
 		return nil
 	} else {
-		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.OK, What: fmt.Sprintf("%s at %s has what the cameras need", ffmpeg.Version, ffmpeg.Path), Figures: map[string]any{"version": ffmpeg.Version, "zscale": ffmpeg.Zscale}})
+		e.add(doctor.Finding{Area: "ffmpeg", Status: doctor.OK, What: fmt.Sprintf("%s at %s has what the cameras need", ffmpeg.Version,
+			ffmpeg.Path), Figures: map[string]any{"version": ffmpeg.Version, "zscale": ffmpeg.Zscale}})
 	}
 	if len(hardware.Tries) > 0 {
 		f := doctor.Finding{Area: "hwaccel", Of: "auto", Status: doctor.OK, What: "uses " + hardware.Use}
 		if hardware.Use == "" {
-			f.Status, f.What, f.Remedy = doctor.Warn, "no hardware decodes here: cameras are decoded in software", "edge-video check says what was tried; give the node's user the device (/dev/dri), or write hwaccel: none"
+			f.Status, f.What = doctor.Warn, "no hardware decodes here: cameras are decoded in software"
+			f.Remedy = "edge-video check says what was tried; give the node's user the device (/dev/dri), or write hwaccel: none"
 		}
 		e.add(f)
 	}
 	for _, note := range namedHardware(ctx, e.config, ffmpeg) {
-		e.add(doctor.Finding{Area: "hwaccel", Status: doctor.Warn, What: note, Remedy: "give the node's user the device, install its driver, or write hwaccel: auto"})
+		e.add(doctor.Finding{Area: "hwaccel", Status: doctor.Warn, What: note,
+			Remedy: "give the node's user the device, install its driver, or write hwaccel: auto"})
 	}
 	for _, cam := range e.config.Cameras {
 		e.checks = append(e.checks, e.camera(ffmpeg, cam))
@@ -256,7 +265,8 @@ func (e *examination) brokers() error {
 		if !ok {
 			continue
 		}
-		look := doctor.Broker{Bridge: b.Name, Where: destination(b), Sink: asked, Frame: e.largest(b), Declares: b.RabbitMQ != nil && b.RabbitMQ.Declare}
+		look := doctor.Broker{Bridge: b.Name, Where: destination(b), Sink: asked, Frame: e.largest(b), Declares: b.RabbitMQ != nil &&
+			b.RabbitMQ.Declare}
 		if b.MQTT != nil {
 			look.Untold = "whether this user may publish there cannot be asked in MQTT"
 		}
@@ -267,7 +277,8 @@ func (e *examination) brokers() error {
 
 // largest is a frame as large as any that a bridge may have to deliver.
 func (e *examination) largest(b config.Bridge) *schema.Frame {
-	f := &schema.Frame{Site: e.config.Site, Camera: "camera", Node: e.config.Node, Epoch: 1, Seq: 1, Captured: time.Now(), ContentType: schema.ContentJPEG, Width: 1, Height: 1}
+	f := &schema.Frame{Site: e.config.Site, Camera: "camera", Node: e.config.Node, Epoch: 1, Seq: 1, Captured: time.Now(),
+		ContentType: schema.ContentJPEG, Width: 1, Height: 1}
 	if len(e.config.Cameras) > 0 {
 		f.Camera = e.config.Cameras[0].ID
 	}

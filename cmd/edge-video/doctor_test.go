@@ -69,7 +69,8 @@ bridges:
 			t.Errorf("%+v: a remedy belongs to what is not ok, and to that alone", f)
 		}
 	}
-	for _, of := range [][2]string{{"camera", "gone"}, {"port", "nats.listen"}, {"bridge", "cache"}, {"bridge", "broker"}, {"bridge", "topics"}, {"link", "127.0.0.1:1"}} {
+	for _, of := range [][2]string{{"camera", "gone"}, {"port", "nats.listen"}, {"bridge", "cache"}, {"bridge", "broker"}, {"bridge",
+		"topics"}, {"link", "127.0.0.1:1"}} {
 		if f := finding(t, r, of[0], of[1]); f.Status != doctor.Fail {
 			t.Errorf("%+v, want it to fail", f)
 		}
@@ -109,7 +110,8 @@ bridges:
 		}
 		defer nc.Close()
 		all, err := statuses[schema.CameraStatus](t.Context(), nc, schema.BucketCameras)
-		return err == nil && all["lisbon.dock"].State == schema.CameraUp && all["lisbon.gone"].State == schema.CameraBackoff && all["lisbon.gone"].Error != ""
+		return err == nil && all["lisbon.dock"].State == schema.CameraUp && all["lisbon.gone"].State == schema.CameraBackoff &&
+			all["lisbon.gone"].Error != ""
 	})
 	r, _ := examine(t, path)
 	if !r.Running {

@@ -46,7 +46,8 @@ type Broker struct {
 // Bridge asks a broker whether it would take frames.
 func Bridge(b Broker) Check {
 	return func(ctx context.Context) []Finding {
-		f := Finding{Area: "bridge", Of: b.Bridge, Status: OK, What: fmt.Sprintf("%s would take frames of up to %d KiB", b.Where, len(b.Frame.Data)>>10)}
+		f := Finding{Area: "bridge", Of: b.Bridge, Status: OK, What: fmt.Sprintf("%s would take frames of up to %d KiB", b.Where,
+			len(b.Frame.Data)>>10)}
 		if b.Untold != "" {
 			f.What += "; " + b.Untold
 		}
@@ -72,7 +73,8 @@ func Bridge(b Broker) Check {
 
 // BridgeOfNode says how a bridge is that is at work.
 func BridgeOfNode(name string, s schema.BridgeStatus) Finding {
-	f := Finding{Area: "bridge", Of: name, Status: OK, Figures: map[string]any{"state": s.State, "pending": s.Pending, "delivered": s.Delivered},
+	f := Finding{Area: "bridge", Of: name, Status: OK, Figures: map[string]any{"state": s.State, "pending": s.Pending,
+		"delivered": s.Delivered},
 		What: fmt.Sprintf("at work on node %s, breaker %s, %d delivered, %d to go", s.Node, s.State, s.Delivered, s.Pending)}
 	if s.Error != "" {
 		f.Status, f.What, f.Remedy = Warn, f.What+": "+s.Error, takesNothing[bridge.Fault(s.Fault)]

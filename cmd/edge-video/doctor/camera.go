@@ -19,7 +19,7 @@ const measured = 4 * time.Second
 
 // sendsNothing is what to do about a camera that cannot be read.
 var sendsNothing = map[camera.Fault]string{
-	camera.FaultRefused:      "see that the camera is on, and the URL's host and port; some cameras turn away more connections than they serve",
+	camera.FaultRefused:      "see that the camera is on, and the URL's host and port; some cameras serve few connections",
 	camera.FaultTimeout:      "see that the camera is on, its address, and what firewalls or VLANs are between",
 	camera.FaultStall:        "see that the camera is on, its address, and rtsp_transport: udp gets through few firewalls",
 	camera.FaultNotFound:     "see the URL's host and path; edge-video discover prints those of ONVIF cameras",
@@ -67,7 +67,8 @@ func judge(f *Finding, v camera.Survey, c camera.Config) {
 	case c.Mode == camera.ModeKeyframes && slow && v.Codec != "mjpeg":
 		f.Status, f.Remedy = Warn, "mode keyframes has a picture for each keyframe: set the camera's keyframe (I-frame) interval to 1 or 2 s"
 	case slow && v.Codec != "mjpeg":
-		f.Status, f.Remedy = Warn, "set the camera's keyframe (I-frame) interval to 1 or 2 s: a start, and what follows a damaged picture, waits for the next"
+		f.Status = Warn
+		f.Remedy = "set the camera's keyframe (I-frame) interval to 1 or 2 s: a start, and what follows a damaged picture, waits for the next"
 	}
 }
 
@@ -90,18 +91,21 @@ func CameraOfNode(nc *nats.Conn, site, id string, status schema.CameraStatus) Ch
 	return func(ctx context.Context) []Finding {
 		f := Finding{Area: "camera", Of: id, Status: OK}
 		v, err := watchFrames(ctx, nc, site, id)
-		f.Figures = map[string]any{"from": "node", "state": status.State, "content_type": v.kind, "width": v.width, "height": v.height, "fps": v.fps(), "bytes_per_second": int64(v.rate())}
+		f.Figures = map[string]any{"from": "node", "state": status.State, "content_type": v.kind, "width": v.width, "height": v.height,
+			"fps": v.fps(), "bytes_per_second": int64(v.rate())}
 		if v.interval() > 0 {
 			f.Figures["keyframe_seconds"] = v.interval().Seconds()
 		}
-		f.What = fmt.Sprintf("node %s reads it, state %s; stores %s%s at %.1f fps, %.0f kB/s", status.Node, status.State, v.kind, size(v.width, v.height), v.fps(), v.rate()/1e3)
+		f.What = fmt.Sprintf("node %s reads it, state %s; stores %s%s at %.1f fps, %.0f kB/s", status.Node, status.State, v.kind,
+			size(v.width, v.height), v.fps(), v.rate()/1e3)
 		if v.interval() > 0 {
 			f.What += fmt.Sprintf(", a keyframe every %.1f s", v.interval().Seconds())
 		}
 		const more = "; --connect reads the camera itself, which may cost the node its connection"
 		switch {
 		case err != nil:
-			f.Status, f.What, f.Remedy = Warn, fmt.Sprintf("node %s reads it, state %s; its frames cannot be watched: %s", status.Node, status.State, err), "see that these credentials may subscribe to frames.>"
+			f.Status, f.What, f.Remedy = Warn, fmt.Sprintf("node %s reads it, state %s; its frames cannot be watched: %s", status.Node,
+				status.State, err), "see that these credentials may subscribe to frames.>"
 		case v.frames == 0:
 			f.Status, f.What = Fail, fmt.Sprintf("node %s reads it, state %s; no frame in %s", status.Node, status.State, measured)
 			f.Remedy = "see events.> for its faults" + more
@@ -115,7 +119,8 @@ func CameraOfNode(nc *nats.Conn, site, id string, status schema.CameraStatus) Ch
 // CameraUnasked is a camera that a node may read which cannot be asked: the running one, or another one of the cluster.
 func CameraUnasked(id string) Check {
 	return func(context.Context) []Finding {
-		return []Finding{{Area: "camera", Of: id, Status: Warn, What: "not looked at: a node may read it that cannot be asked, and another connection may cost it its own",
+		return []Finding{{Area: "camera", Of: id, Status: Warn,
+			What:   "not looked at: a node may read it that cannot be asked, and another connection may cost it its own",
 			Remedy: "give the NATS URL of a running node of the site with --server, or connect all the same with --connect"}}
 	}
 }

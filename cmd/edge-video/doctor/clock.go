@@ -50,7 +50,8 @@ func ClockOf(nc *nats.Conn, site string, remote bool) Check {
 		if remote {
 			api = schema.DomainAPI(site)
 		}
-		f := Finding{Area: "clock", Of: "of site " + site, Status: Warn, Remedy: "see that the site is connected, and that these credentials may ask for its streams"}
+		f := Finding{Area: "clock", Of: "of site " + site, Status: Warn,
+			Remedy: "see that the site is connected, and that these credentials may ask for its streams"}
 		began := time.Now()
 		m, err := nc.RequestWithContext(ctx, api+".STREAM.INFO."+schema.StreamFrames, nil)
 		took := time.Since(began)

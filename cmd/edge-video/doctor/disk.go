@@ -44,16 +44,19 @@ func Disk(n DiskNeeds) Check {
 
 func (n *DiskNeeds) space(disk node.Disk) Finding {
 	used, err := bytesUnder(filepath.Join(n.Dir, "jetstream"))
-	f := Finding{Area: "disk", Of: n.Dir, Status: OK, Figures: map[string]any{"free_bytes": disk.Free, "total_bytes": disk.Total, "stream_bytes": used}}
+	f := Finding{Area: "disk", Of: n.Dir, Status: OK, Figures: map[string]any{"free_bytes": disk.Free, "total_bytes": disk.Total,
+		"stream_bytes": used}}
 	more := n.StreamBytes - used
-	f.What = fmt.Sprintf("%d MiB free of %d MiB; the streams hold %d MiB of at most %d MiB", disk.Free>>20, disk.Total>>20, used>>20, n.StreamBytes>>20)
+	f.What = fmt.Sprintf("%d MiB free of %d MiB; the streams hold %d MiB of at most %d MiB", disk.Free>>20, disk.Total>>20, used>>20,
+		n.StreamBytes>>20)
 	switch {
 	case err != nil:
 		f.Status, f.What, f.Remedy = Fail, err.Error(), "run it as the user that runs the node"
 	case disk.Free < disk.Floor:
 		f.Status, f.Remedy = Fail, fmt.Sprintf("make room: less than %d MiB is free, and the streams cannot be written", disk.Floor>>20)
 	case more > disk.Free-disk.Floor:
-		f.Status, f.Remedy = Warn, fmt.Sprintf("make room, or lower stream.max_bytes by %d MiB: the disk is full before the streams are", (more-disk.Free+disk.Floor)>>20+1)
+		f.Status, f.Remedy = Warn, fmt.Sprintf("make room, or lower stream.max_bytes by %d MiB: the disk is full before the streams are",
+			(more-disk.Free+disk.Floor)>>20+1)
 	}
 	return f
 }
@@ -86,19 +89,23 @@ func (n *DiskNeeds) speed(ctx context.Context, disk node.Disk) Finding {
 	}
 	rate, sync, err := writeSpeed(ctx, n.Dir)
 	if err != nil {
-		f.Status, f.What, f.Remedy = Fail, err.Error(), "make data_dir, or give it to the user that runs the node, who must be able to write there"
+		f.Status, f.What = Fail, err.Error()
+		f.Remedy = "make data_dir, or give it to the user that runs the node, who must be able to write there"
 		return f
 	}
 	f.Figures = map[string]any{"bytes_per_second": int64(rate), "fsync_seconds": sync.Seconds(), "needed_bytes_per_second": int64(n.Rate)}
-	f.What = fmt.Sprintf("writes %.0f MB/s with fsync, a small fsync takes %s; the cameras need about %.1f MB/s", rate/1e6, sync.Round(10*time.Microsecond), n.Rate/1e6)
+	f.What = fmt.Sprintf("writes %.0f MB/s with fsync, a small fsync takes %s; the cameras need about %.1f MB/s", rate/1e6,
+		sync.Round(10*time.Microsecond), n.Rate/1e6)
 	busy := n.Frames * sync.Seconds() // of each second, spent waiting
 	switch {
 	case rate < n.Rate:
 		f.Status, f.Remedy = Fail, "use a faster disk, or fewer, smaller or lower-quality pictures"
 	case n.SyncAlways && busy > 1:
-		f.Status, f.Remedy = Fail, fmt.Sprintf("%.0f frames a second cannot each wait for the disk: use stream.sync 2s, or a disk with a faster fsync", n.Frames)
+		f.Status = Fail
+		f.Remedy = fmt.Sprintf("%.0f frames a second cannot each wait for the disk: use stream.sync 2s, or a disk with a faster fsync", n.Frames)
 	case rate < 3*n.Rate || n.SyncAlways && busy > 0.5:
-		f.Status, f.Remedy = Warn, "little is left for bridges that read while cameras are stored, and for catching up: use a faster disk, or fewer or smaller pictures"
+		f.Status = Warn
+		f.Remedy = "little is left for bridges that read meanwhile, and for catching up: use a faster disk, or fewer or smaller pictures"
 	}
 	return f
 }
@@ -119,7 +126,7 @@ func writeSpeed(ctx context.Context, dir string) (rate float64, sync time.Durati
 	}
 	chunk := make([]byte, diskChunk)
 	for i := range chunk {
-		chunk[i] = byte(i * 2654435761 >> 13) // what a disk that compresses cannot make nothing of
+		chunk[i] = byte(uint64(i) * 2654435761 >> 13) // what a disk that compresses cannot shrink
 	}
 	written, began := 0, time.Now()
 	for written < diskBytes && time.Since(began) < diskTime && ctx.Err() == nil {

@@ -157,7 +157,8 @@ func Running(address string) Check {
 
 // Unreached is the finding that a running node cannot be asked over NATS.
 func Unreached(err error) Finding {
-	f := Finding{Area: "node", Of: "nats", Status: Warn, What: fmt.Sprintf("the running node cannot be asked over NATS: %s", err), Remedy: "see nats.listen, and give --server if it is elsewhere"}
+	f := Finding{Area: "node", Of: "nats", Status: Warn, What: fmt.Sprintf("the running node cannot be asked over NATS: %s", err),
+		Remedy: "see nats.listen, and give --server if it is elsewhere"}
 	if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) {
 		f.Remedy = "give --server with a user, or --creds, as nats.config wants it"
 	}

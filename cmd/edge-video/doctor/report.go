@@ -33,7 +33,8 @@ type Finding struct {
 	Figures map[string]any `json:"figures,omitempty"`
 }
 
-// Report is everything that was found. Figures have units in their names: bytes, bytes_per_second, seconds, fps, width and height in pixels.
+// Report is everything that was found. Figures have units in their names: bytes, bytes_per_second, seconds, fps; width and height are in
+// pixels.
 type Report struct {
 	Status   Status    `json:"status"` // the worst of all
 	Site     string    `json:"site"`

@@ -61,7 +61,8 @@ func answerProbes(t *testing.T, answers func(id string) []string) (address strin
 func TestDiscover_FindsEachDeviceOnceAmongNoise(t *testing.T) {
 	to := answerProbes(t, func(id string) []string {
 		return []string{
-			match(id, "urn:uuid:1", "onvif://www.onvif.org/name/Gate%20North onvif://www.onvif.org/hardware/X1", "http://10.0.0.5/onvif/device_service", "http://127.0.0.1/onvif/device_service"),
+			match(id, "urn:uuid:1", "onvif://www.onvif.org/name/Gate%20North onvif://www.onvif.org/hardware/X1",
+				"http://10.0.0.5/onvif/device_service", "http://127.0.0.1/onvif/device_service"),
 			match(id, "urn:uuid:1", "", "http://10.0.0.5/onvif/device_service"),
 			match(id, "urn:uuid:2", "onvif://www.onvif.org/name/a%0Ab%1B[2J", "http://u:hunter2@10.0.0.6/"),
 			match("urn:uuid:another", "urn:uuid:3", "", "http://10.0.0.7/"),
@@ -75,7 +76,8 @@ func TestDiscover_FindsEachDeviceOnceAmongNoise(t *testing.T) {
 	if err != nil || len(all) != 2 {
 		t.Fatalf("%+v, %v", all, err)
 	}
-	if d := all[1]; d.Services[0] != "http://127.0.0.1/onvif/device_service" || len(d.Services) != 2 || d.Name != "Gate North" || d.Hardware != "X1" {
+	if d := all[1]; d.Services[0] != "http://127.0.0.1/onvif/device_service" || len(d.Services) != 2 || d.Name != "Gate North" ||
+		d.Hardware != "X1" {
 		t.Errorf("%+v", d)
 	}
 	if d := all[0]; d.Services[0] != "http://10.0.0.6/" || d.Name != "ab[2J" {

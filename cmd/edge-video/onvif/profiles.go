@@ -64,7 +64,8 @@ func (c *Client) media(ctx context.Context, device *url.URL, offset time.Duratio
 			XAddr     string `xml:"XAddr"`
 		} `xml:"Body>GetServicesResponse>Service"`
 	}
-	err := c.call(ctx, device.String(), `<GetServices xmlns="http://www.onvif.org/ver10/device/wsdl"><IncludeCapability>false</IncludeCapability></GetServices>`, offset, &services)
+	body := `<GetServices xmlns="http://www.onvif.org/ver10/device/wsdl"><IncludeCapability>false</IncludeCapability></GetServices>`
+	err := c.call(ctx, device.String(), body, offset, &services)
 	if refusal(err) {
 		return "", fmt.Errorf("asking for services: %w", err)
 	}
@@ -76,8 +77,8 @@ func (c *Client) media(ctx context.Context, device *url.URL, offset time.Duratio
 	var capabilities struct {
 		XAddr string `xml:"Body>GetCapabilitiesResponse>Capabilities>Media>XAddr"`
 	}
-	err = c.call(ctx, device.String(), `<GetCapabilities xmlns="http://www.onvif.org/ver10/device/wsdl"><Category>Media</Category></GetCapabilities>`, offset, &capabilities)
-	if err != nil {
+	body = `<GetCapabilities xmlns="http://www.onvif.org/ver10/device/wsdl"><Category>Media</Category></GetCapabilities>`
+	if err := c.call(ctx, device.String(), body, offset, &capabilities); err != nil {
 		return "", fmt.Errorf("asking for capabilities: %w", err)
 	}
 	return at(device, capabilities.XAddr)
@@ -102,7 +103,8 @@ func (c *Client) stream(ctx context.Context, media, token string, offset time.Du
 		URI string `xml:"Body>GetStreamUriResponse>MediaUri>Uri"`
 	}
 	body := `<GetStreamUri xmlns="http://www.onvif.org/ver10/media/wsdl"><StreamSetup>` +
-		`<Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream><Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport>` +
+		`<Stream xmlns="http://www.onvif.org/ver10/schema">RTP-Unicast</Stream>` +
+		`<Transport xmlns="http://www.onvif.org/ver10/schema"><Protocol>RTSP</Protocol></Transport>` +
 		`</StreamSetup><ProfileToken>` + escape(token) + `</ProfileToken></GetStreamUri>`
 	if err := c.call(ctx, media, body, offset, &answer); err != nil {
 		return "", err
@@ -123,7 +125,8 @@ func Addresses(names ...string) ([]net.IP, error) {
 	}
 	var all []net.IP
 	for _, i := range interfaces {
-		if len(names) > 0 && !slices.Contains(names, i.Name) || len(names) == 0 && i.Flags&(net.FlagMulticast|net.FlagUp) != net.FlagMulticast|net.FlagUp {
+		if len(names) > 0 && !slices.Contains(names, i.Name) || len(names) == 0 &&
+			i.Flags&(net.FlagMulticast|net.FlagUp) != net.FlagMulticast|net.FlagUp {
 			continue
 		}
 		addresses, err := i.Addrs()

@@ -109,7 +109,8 @@ func (c *Client) ahead(ctx context.Context, service string) time.Duration {
 		Time struct{ Hour, Minute, Second int } `xml:"Body>GetSystemDateAndTimeResponse>SystemDateAndTime>UTCDateTime>Time"`
 	}
 	anonymous := Client{HTTP: c.HTTP} // anyone may ask
-	if err := anonymous.call(ctx, service, `<GetSystemDateAndTime xmlns="http://www.onvif.org/ver10/device/wsdl"/>`, 0, &a); err != nil || a.Date.Year == 0 {
+	const body = `<GetSystemDateAndTime xmlns="http://www.onvif.org/ver10/device/wsdl"/>`
+	if err := anonymous.call(ctx, service, body, 0, &a); err != nil || a.Date.Year == 0 {
 		return 0
 	}
 	at := time.Date(a.Date.Year, time.Month(a.Date.Month), a.Date.Day, a.Time.Hour, a.Time.Minute, a.Time.Second, 0, time.UTC)
