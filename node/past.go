@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/edge-video/edge-video/schema"
@@ -20,18 +22,44 @@ type past struct {
 }
 
 func openPast(ctx context.Context, js jetstream.JetStream, site string) (*past, error) {
+	p := &past{site: site}
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		if p.stream, err = js.Stream(ctx, schema.StreamFrames); err != nil {
+			return err
+		}
+		p.states, err = js.KeyValue(ctx, schema.BucketCameras)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding the last epochs: %w", err)
+	}
+	return p, nil
+}
+
+// patiently asks JetStream again for as long as [setupTimeout] where it has no answer: while the server takes up other options nobody may
+// be there to answer, and a request that was under way may be lost.
+func patiently(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
-	stream, err := js.Stream(ctx, schema.StreamFrames)
-	if err != nil {
-		return nil, fmt.Errorf("finding the last epochs: %w", err)
+	for {
+		try, cancel := context.WithTimeout(ctx, askTimeout)
+		err := ask(try)
+		cancel()
+		if !errors.Is(err, nats.ErrNoResponders) && !unsettled(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(askPause):
+		}
 	}
-	states, err := js.KeyValue(ctx, schema.BucketCameras)
-	if err != nil {
-		return nil, fmt.Errorf("finding the last epochs: %w", err)
-	}
-	return &past{site: site, stream: stream, states: states}, nil
 }
+
+const (
+	askTimeout = 3 * time.Second
+	askPause   = 100 * time.Millisecond
+)
 
 // lastEpochs reads the newest epoch of each camera that the stream or the bucket holds, so that new ones are above it even when the
 // clock has gone back.
@@ -40,11 +68,13 @@ func (p *past) lastEpochs(ctx context.Context, cameras []CameraConfig) (map[stri
 	defer cancel()
 	last := make(map[string]int64, len(cameras))
 	for _, c := range cameras {
-		epoch, err := p.lastEpoch(ctx, c.ID)
+		err := patiently(ctx, func(ctx context.Context) (err error) {
+			last[c.ID], err = p.lastEpoch(ctx, c.ID)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("finding the last epoch of camera %s: %w", c.ID, err)
 		}
-		last[c.ID] = epoch
 	}
 	return last, nil
 }

@@ -44,8 +44,8 @@ type Server struct {
 	user   nkeys.KeyPair // the node's own
 	users  users
 
-	restarts chan string // reasons; holds one
-	reloads  sync.Mutex  // one at a time
+	restarts chan string  // reasons; holds one
+	reloads  sync.RWMutex // held by one reload at a time, which would refuse connections that are being made
 
 	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
 
@@ -94,6 +94,8 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 
 // Connect makes an in-process connection that outlives restarts of the server. The caller closes it.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
+	s.reloads.RLock()
+	defer s.reloads.RUnlock()
 	nc, err := nats.Connect("", nats.Name(name), nats.InProcessServer(s), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: frames wait in their queues
