@@ -72,6 +72,7 @@ func secretsOf(t *testing.T) string {
 // TestDeploy_HubSiteAndClusterRunFromTheirFiles starts a hub, a site under it, and a site of three nodes, from the files of deploy with other
 // addresses and folders.
 func TestDeploy_HubSiteAndClusterRunFromTheirFiles(t *testing.T) {
+	t.Parallel()
 	secrets := secretsOf(t)
 	env := []string{"CREDENTIALS_DIRECTORY=" + secrets, "RABBITMQ_URL=amqp://127.0.0.1:1", "REDIS_URL=redis://127.0.0.1:1"}
 	t.Run("hub and site", func(t *testing.T) {
@@ -123,6 +124,7 @@ func TestDeploy_HubSiteAndClusterRunFromTheirFiles(t *testing.T) {
 
 // TestDeploy_PlainNATSServerIsAHub joins a site to a stock nats-server, which mirrors it by the commands of the guide.
 func TestDeploy_PlainNATSServerIsAHub(t *testing.T) {
+	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	hub := harness.StartNATSServer(t, strings.ReplaceAll(deployed(t, "nats-hub/nats-server.conf"), "0.0.0.0:7422", door), "LISBON_PASSWORD=secret-1")
 	site := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "lisbon", Cameras: lines(madeUp("cam-1")), Env: []string{"HUB_PASSWORD=secret-1"},

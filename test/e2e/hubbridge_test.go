@@ -50,6 +50,7 @@ func passed(t *testing.T, js jetstream.JetStream, stream, bridge string) {
 // TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames has one configuration of bridges at a hub serve two sites of a camera each, through
 // an outage of the broker, which is one outage and not one for each site.
 func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
+	t.Parallel()
 	broker, cache := harness.StartRabbitMQ(t, harness.RabbitMQOptions{}), harness.StartRedis(t, harness.RedisOptions{})
 	q := bindQueue(t, broker)
 	hub, door := bridgingHub(t, lines(

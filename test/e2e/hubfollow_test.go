@@ -13,6 +13,7 @@ import (
 // TestHub_FollowsASiteThroughAnUplinkAndAnEmptiedDataDir switches a site's uplink on and off, and empties its data_dir. The hub loses nothing
 // that it had, stores nothing twice, and its bridge goes on.
 func TestHub_FollowsASiteThroughAnUplinkAndAnEmptiedDataDir(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	hub, door := bridgingHub(t, lines(cacheBridge(cache.URL())))
 	site := harness.StartNode(t, under(door, "lisbon", ""))

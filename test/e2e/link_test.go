@@ -13,6 +13,7 @@ import (
 
 // TestSite_LinkThatItsHubRefusesIsNamedAndComesUpWithNewCredentials has a site with credentials of another hub. It captures meanwhile.
 func TestSite_LinkThatItsHubRefusesIsNamedAndComesUpWithNewCredentials(t *testing.T) {
+	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	hub := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"})
 	other := harness.NewNode(t, harness.NodeOptions{Program: program, Site: "depot", NATS: fmt.Sprintf(", leaf: {listen: '127.0.0.1:%d'}", harness.FreePort(t)),

@@ -96,6 +96,7 @@ func seed(t *testing.T) uint64 {
 // TestLinks_MirrorsEqualTheirSitesAfterCutsAtRandom has three sites of four cameras whose links are cut, hang and crawl at random. No site
 // loses a frame, and each mirror ends up as its site's stream.
 func TestLinks_MirrorsEqualTheirSitesAfterCutsAtRandom(t *testing.T) {
+	t.Parallel()
 	lasting, longest := 25*time.Second, 5*time.Second
 	if soak {
 		lasting, longest = 5*time.Minute, 30*time.Second
@@ -154,6 +155,7 @@ func firstDifference(a, b []string) int {
 // comes behind the backlog, since a mirror has the order of its stream: so what is behind shrinks all the time, though the site goes on.
 // Beside it states of cameras come, and the site answers.
 func TestLinks_CatchUpLeavesRoomForTheRest(t *testing.T) {
+	t.Parallel()
 	const rate = 20_000_000 / 8
 	backlog := 50_000_000
 	if soak {

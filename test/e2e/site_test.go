@@ -45,6 +45,7 @@ func digest(t *testing.T, js jetstream.JetStream, stream string, last uint64) []
 
 // TestSite_IsMirroredThroughALostLinkAndALostHub admits a site to a hub by command, cuts its link, and kills the hub.
 func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
+	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	hub := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"})
 	link := harness.StartProxy(t, door)
@@ -106,6 +107,7 @@ func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 // TestSite_SendsOverASlowLinkWhatItsUplinkSays has a site of 10 frames a second send one of them to the hub, under the same subject and
 // identity, and keep all.
 func TestSite_SendsOverASlowLinkWhatItsUplinkSays(t *testing.T) {
+	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	hub := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"})
 	site := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "lisbon", Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
