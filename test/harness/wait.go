@@ -26,13 +26,13 @@ func WaitFor(t testing.TB, timeout time.Duration, what string, cond func() bool)
 
 // FreePort returns a TCP port of 127.0.0.1 on which nothing listens. It lies below the range from which the kernel takes the ports of
 // outgoing connections: there, a client that keeps dialling a stopped server can take the server's port, or connect to itself. Until the
-// test ends no other test is given it, of another process neither: a UDP socket of another address stands for that.
+// test ends no other test is given it, of another process neither: an abstract socket stands for that.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	const low, high = 15_000, 32_000
 	for range 1000 {
 		port := low + rand.IntN(high-low)
-		taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: port})
+		taken, err := net.Listen("unix", fmt.Sprint("@edge-video-test-port-", port))
 		if err != nil {
 			continue
 		}
