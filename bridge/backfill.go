@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 const (
@@ -228,7 +230,7 @@ func (w *Worker) resume(ctx context.Context) error {
 		return fmt.Errorf("looking for the backfill's durable: %w", err)
 	}
 	metadata := found.CachedInfo().Config.Metadata
-	if _, ours := metadata[metadataKey]; !ours {
+	if _, ours := metadata[schema.MetadataKey]; !ours {
 		return foreign(w.config.stream(), name)
 	}
 	left, err := parseSpans(metadata[spansKey])

@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 // ErrForeignDurable says that a durable consumer of the bridge's name exists that edge-video did not make.
 var ErrForeignDurable = errors.New("durable consumer belongs to another program")
 
 const (
-	// metadataKey marks consumers that edge-video made.
-	metadataKey = "edge-video"
 	// ackWait is when JetStream delivers an unacknowledged frame again by itself. Sessions end before, so that this is the last resort.
 	ackWait = time.Minute
 	// maxAckPending bounds the frames between the stream and the sink's confirmation: a pull, and what a sink has in flight.
@@ -28,7 +28,7 @@ func durable(c *Config, name, description string) jetstream.ConsumerConfig {
 	config := jetstream.ConsumerConfig{Durable: name, Description: description, FilterSubjects: c.filters(c.Cameras),
 		DeliverPolicy: jetstream.DeliverAllPolicy, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
 		MaxDeliver:    -1, // a number would silently skip frames
-		MaxAckPending: maxAckPending, Metadata: map[string]string{metadataKey: c.Node, workersKey: string(c.workers())}}
+		MaxAckPending: maxAckPending, Metadata: map[string]string{schema.MetadataKey: c.Node, workersKey: string(c.workers())}}
 	switch c.workers() {
 	case WorkersStandby:
 		config.PriorityPolicy, config.PriorityGroups, config.PinnedTTL = jetstream.PriorityPolicyPinned, []string{pinGroup}, pinTTL
@@ -49,7 +49,7 @@ func (w *Worker) find(ctx context.Context) (jetstream.Consumer, error) {
 	case err != nil:
 		return nil, fmt.Errorf("looking for the durable consumer: %w", err)
 	}
-	if _, ours := found.CachedInfo().Config.Metadata[metadataKey]; !ours {
+	if _, ours := found.CachedInfo().Config.Metadata[schema.MetadataKey]; !ours {
 		return nil, foreign(w.config.stream(), w.config.Name)
 	}
 	return found, w.taken(found.CachedInfo())

@@ -85,7 +85,7 @@ func (r *Redelivery) until() time.Time {
 
 func (r *Redelivery) consumerConfig() jetstream.ConsumerConfig {
 	w := &r.worker.config
-	return jetstream.ConsumerConfig{Description: "edge-video redelivery to bridge " + w.Name, Metadata: map[string]string{metadataKey: w.Node},
+	return jetstream.ConsumerConfig{Description: "edge-video redelivery to bridge " + w.Name, Metadata: map[string]string{schema.MetadataKey: w.Node},
 		FilterSubjects: r.subjects(), AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: passageIdle}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 const (
@@ -83,7 +85,7 @@ func (l *lane) keepPin(live context.Context) {
 		}
 		pinned := pinOf(c.CachedInfo())
 		if pinned != "" && pinned == other && l.pin.Load() == nil { // and not the one whose first message is on its way here
-			l.session.end(fmt.Errorf("%w, of node %s", errElsewhere, c.CachedInfo().Config.Metadata[metadataKey]))
+			l.session.end(fmt.Errorf("%w, of node %s", errElsewhere, c.CachedInfo().Config.Metadata[schema.MetadataKey]))
 			return
 		}
 		other = pinned

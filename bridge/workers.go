@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 // Workers is how the processes that have a bridge go about it together.
@@ -43,7 +45,7 @@ func (c *Config) shared() bool { return c.workers() == WorkersShared }
 func (w *Worker) taken(i *jetstream.ConsumerInfo) error {
 	c := &w.config
 	is := Workers(cmp.Or(i.Config.Metadata[workersKey], string(WorkersOne)))
-	owner, node, pin := i.Config.Metadata[workerKey], i.Config.Metadata[metadataKey], pinOf(i)
+	owner, node, pin := i.Config.Metadata[workerKey], i.Config.Metadata[schema.MetadataKey], pinOf(i)
 	switch {
 	case is != c.workers() && i.NumWaiting > 0:
 		return fmt.Errorf("%w: node %s has it with workers: %s, and this process with workers: %s; write the same everywhere, or stop the others",

@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/node/cluster"
@@ -104,15 +103,14 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	defer pub.close()
 	j := journal.New(js, f.config.Site, f.config.Node, f.log)
+	return j.Around(ctx, func() error { return f.read(ctx, pub, js, j) })
+}
 
-	// The journal outlives the cameras, so that their end is in it.
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var writers errgroup.Group
-	writers.Go(func() error { return j.Run(background) })
-	past, err := openPast(ctx, js, f.config.Site)
+// read reads the cameras until ctx ends and what was read is stored.
+func (f *Fleet) read(ctx context.Context, pub *publisher, js jetstream.JetStream, j *journal.Journal) error {
+	past, err := openPast(ctx, js, f.config.Site, f.server.steady)
 	if err != nil {
-		stop()
-		return errors.Join(err, writers.Wait())
+		return err
 	}
 	r := &roster{past: past, coming: map[string]*post{}, fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
@@ -123,8 +121,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	r.stop(slices.Collect(maps.Keys(r.posts)))
 	r.parting.Wait()
-	stop()
-	return errors.Join(err, writers.Wait())
+	return err
 }
 
 // capture starts the cameras, and keeps states, rates and the horizon up to date until ctx ends.

@@ -14,7 +14,7 @@ import (
 	"net/url"
 )
 
-// Greeting is what a hub says of itself to whoever connects.
+// Greeting is what a nats-server says of itself to whoever connects.
 type Greeting struct {
 	Server     string `json:"server_name"`
 	Version    string `json:"version"` // of its nats-server
@@ -59,16 +59,21 @@ func (r *LeafRemote) greet(ctx context.Context) (g Greeting, err error) {
 		}
 		c = tls.Client(c, config)
 	}
+	return ReadGreeting(c)
+}
+
+// ReadGreeting reads what a nats-server says first, to clients and leaf nodes alike.
+func ReadGreeting(c io.Reader) (g Greeting, err error) {
 	line, err := bufio.NewReader(io.LimitReader(c, maxGreeting)).ReadBytes('\n')
-	if err != nil {
-		return g, fmt.Errorf("hearing the hub: %w", err)
-	}
 	info, ok := bytes.CutPrefix(line, []byte("INFO "))
-	if !ok {
+	switch {
+	case !ok && len(line) > 0:
 		return g, errors.New("what listens there is no nats-server")
+	case err != nil:
+		return g, fmt.Errorf("hearing the server: %w", err)
 	}
 	if err := json.Unmarshal(info, &g); err != nil {
-		return g, fmt.Errorf("reading what the hub says: %w", err)
+		return g, fmt.Errorf("reading what the server says: %w", err)
 	}
 	return g, nil
 }

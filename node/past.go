@@ -17,12 +17,13 @@ import (
 // past is what stream and bucket know of cameras from before. In a cluster any replica answers, also while none leads.
 type past struct {
 	site   string
+	steady func(do func() error) error // see Server.steady
 	stream jetstream.Stream
 	states jetstream.KeyValue
 }
 
-func openPast(ctx context.Context, js jetstream.JetStream, site string) (*past, error) {
-	p := &past{site: site}
+func openPast(ctx context.Context, js jetstream.JetStream, site string, steady func(do func() error) error) (*past, error) {
+	p := &past{site: site, steady: steady}
 	err := patiently(ctx, func(ctx context.Context) (err error) {
 		if p.stream, err = js.Stream(ctx, schema.StreamFrames); err != nil {
 			return err
@@ -81,6 +82,14 @@ func (p *past) lastEpochs(ctx context.Context, cameras []CameraConfig) (map[stri
 
 // lastEpoch is 0 where nothing is known of the camera.
 func (p *past) lastEpoch(ctx context.Context, id string) (last int64, err error) {
+	err = p.steady(func() error {
+		last, err = p.stored(ctx, id)
+		return err
+	})
+	return last, err
+}
+
+func (p *past) stored(ctx context.Context, id string) (last int64, err error) {
 	m, err := p.stream.GetLastMsgForSubject(ctx, schema.FrameSubject(p.site, id))
 	switch {
 	case err == nil:

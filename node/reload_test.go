@@ -58,6 +58,12 @@ func begin(ctx context.Context, s *Server) error {
 	if err != nil {
 		return err
 	}
-	_, err = openPast(ctx, js, "test")
+	p, err := openPast(ctx, js, "test", s.steady)
+	if err != nil {
+		return err
+	}
+	cameras := make([]CameraConfig, 1)
+	cameras[0].ID = "cam"
+	_, err = p.lastEpochs(ctx, cameras)
 	return err
 }

@@ -58,10 +58,7 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 			removed = append(removed, id)
 		}
 	}
-	// nats-server 2.15 answers direct gets with options that a reload writes at the same moment.
-	r.fleet.server.reloads.RLock()
 	last, err := r.past.lastEpochs(ctx, added)
-	r.fleet.server.reloads.RUnlock()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type Server struct {
 	users  users
 
 	restarts chan string  // reasons; holds one
-	reloads  sync.RWMutex // held by one reload at a time, which would refuse connections that are being made
+	reloads  sync.RWMutex // held by one reload at a time; see steady
 
 	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
 
@@ -94,16 +94,30 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 
 // Connect makes an in-process connection that outlives restarts of the server. The caller closes it.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
-	s.reloads.RLock()
-	defer s.reloads.RUnlock()
-	nc, err := nats.Connect("", nats.Name(name), nats.InProcessServer(s), nats.MaxReconnects(-1),
-		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
-		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: frames wait in their queues
-		nats.IgnoreAuthErrorAbort(), s.credentials(), nats.ErrorHandler(s.clientError))
+	var nc *nats.Conn
+	err := s.steady(func() (err error) {
+		nc, err = s.dial(name)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("connecting in process: %w", err)
 	}
 	return nc, nil
+}
+
+func (s *Server) dial(name string) (*nats.Conn, error) {
+	return nats.Connect("", nats.Name(name), nats.InProcessServer(s), nats.MaxReconnects(-1),
+		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: frames wait in their queues
+		nats.IgnoreAuthErrorAbort(), s.credentials(), nats.ErrorHandler(s.clientError))
+}
+
+// steady has the server keep its options while something is done: a reload refuses connections that are being made, and nats-server 2.15
+// reads options for a direct get without the lock that a reload writes them under.
+func (s *Server) steady(do func() error) error {
+	s.reloads.RLock()
+	defer s.reloads.RUnlock()
+	return do()
 }
 
 // clientError takes what the client library reports beside its calls.

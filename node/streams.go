@@ -51,16 +51,13 @@ func (c *StreamConfig) storeLimit() int64 {
 	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 3*stateBytes + 1<<30
 }
 
-// metadataKey marks streams and consumers that edge-video made.
-const metadataKey = "edge-video"
-
 // ensureStreams creates what is missing of the site's streams and buckets and brings the limits of the others up to date.
 func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig) error {
 	file := func(name string, description string, bytes int64, age time.Duration, root string) jetstream.StreamConfig {
 		return jetstream.StreamConfig{Name: name, Description: description, Subjects: []string{schema.SiteSubjects(root, c.Site)},
 			MaxBytes: bytes, MaxAge: age, Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, AllowDirect: true,
 			Replicas: c.Stream.Replicas, Duplicates: dedupeWindow, MaxMsgSize: MaxPayload(c.MaxFrame),
-			Metadata: map[string]string{metadataKey: schemaVersion}}
+			Metadata: map[string]string{schema.MetadataKey: schemaVersion}}
 	}
 	frames := file(schema.StreamFrames, "Pictures", c.Stream.MaxBytes, c.Stream.MaxAge, "frames")
 	if c.Stream.Sync.Async {
@@ -146,7 +143,7 @@ func switchUplink(ctx context.Context, js jetstream.JetStream, on bool) error {
 func hubConsumers(ctx context.Context, stream jetstream.Stream) (names []string, err error) {
 	all := stream.ListConsumers(ctx)
 	for i := range all.Info() {
-		if i.Config.AckPolicy == jetstream.AckFlowControlPolicy && i.Config.Metadata[metadataKey] != "" {
+		if i.Config.AckPolicy == jetstream.AckFlowControlPolicy && i.Config.Metadata[schema.MetadataKey] != "" {
 			names = append(names, i.Name)
 		}
 	}

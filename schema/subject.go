@@ -29,6 +29,9 @@ const BucketLeases = "leases"
 // NodeService is the name of the service that every node offers; its metadata has site and node.
 const NodeService = "edge-video"
 
+// MetadataKey marks streams and consumers that edge-video made, in their metadata.
+const MetadataKey = "edge-video"
+
 // FrameSubject is the subject of a camera's frames.
 func FrameSubject(site, camera string) string { return "frames." + site + "." + camera }
 

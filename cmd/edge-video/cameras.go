@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -38,19 +37,11 @@ type cameraLine struct {
 
 // Run shows the states of all cameras that the node knows, those of other sites at a hub among them.
 func (k *camerasCommand) Run(ctx context.Context, c console) error {
-	nc, site, err := k.connect()
+	nc, site, err := k.meet(ctx)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	if site == "" {
-		asking, cancel := context.WithTimeout(ctx, clientTimeout)
-		site, err = siteOf(asking, nc)
-		cancel()
-		if err != nil {
-			return err
-		}
-	}
 	if !k.Once && !k.JSON && terminal(c.out) {
 		return watchCameras(ctx, nc, site, c)
 	}
@@ -59,12 +50,7 @@ func (k *camerasCommand) Run(ctx context.Context, c console) error {
 	case err != nil:
 		return err
 	case k.JSON:
-		text, err := json.MarshalIndent(lines, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encoding the cameras: %w", err)
-		}
-		_, err = c.out.Write(append(text, '\n'))
-		return err
+		return c.json(lines)
 	}
 	t := camerasTable{lines: lines, now: time.Now()}
 	_, err = c.out.Write(t.text())
@@ -151,9 +137,8 @@ func newestFrames(ctx context.Context, nc *nats.Conn, site string, own bool) (al
 		return nil, fmt.Errorf("reaching JetStream: %w", err)
 	}
 	consumer, err := js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-		HeadersOnly: true,
-		AckPolicy:   jetstream.AckNonePolicy, MemoryStorage: true, FilterSubject: schema.SiteSubjects("frames",
-			site), InactiveThreshold: clientTimeout})
+		HeadersOnly: true, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, FilterSubject: schema.SiteSubjects("frames", site),
+		InactiveThreshold: clientTimeout})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}
@@ -162,7 +147,7 @@ func newestFrames(ctx context.Context, nc *nats.Conn, site string, own bool) (al
 	}
 	defer func() { _ = js.DeleteConsumer(ctx, stream, consumer.CachedInfo().Name) }() // it goes by itself soon
 	all = map[string]head{}
-	for left := consumer.CachedInfo().NumPending; left > 0; left-- {
+	for left := consumer.CachedInfo().NumPending; left > 0; {
 		m, err := consumer.Next(jetstream.FetchContext(ctx))
 		if err != nil {
 			return nil, fmt.Errorf("reading the headers of %s: %w", stream, err)
@@ -177,7 +162,7 @@ func newestFrames(ctx context.Context, nc *nats.Conn, site string, own bool) (al
 			return nil, fmt.Errorf("reading the headers of %s: %w", stream, err)
 		}
 		all[frame.Camera] = head{frame, meta.Timestamp}
-		left = meta.NumPending + 1
+		left = meta.NumPending
 	}
 	return all, nil
 }

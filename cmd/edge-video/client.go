@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/cmd/edge-video/doctor"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -91,6 +92,11 @@ func (c *client) reach(ctx context.Context, name string) (nc *nats.Conn, site st
 	if !schema.ValidName(name) {
 		return nil, "", fmt.Errorf("%q is no bridge's name; use 1 to 64 of A-Z a-z 0-9 _ -", name)
 	}
+	return c.meet(ctx)
+}
+
+// meet connects, and asks the node for its site where the configuration does not say it. The caller closes the connection.
+func (c *client) meet(ctx context.Context) (nc *nats.Conn, site string, err error) {
 	if nc, site, err = c.connect(); err != nil || site != "" {
 		return nc, site, err
 	}
@@ -105,14 +111,10 @@ func (c *client) reach(ctx context.Context, name string) (nc *nats.Conn, site st
 
 // reachable is where a listener is found on this machine, "" where there is none.
 func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(listen); err != nil {
 		return ""
 	}
-	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "nats://" + net.JoinHostPort(host, port)
+	return "nats://" + doctor.Here(listen)
 }
 
 // siteOf asks the server, whose JetStream domain is the site, and where it has none whichever node answers first: over leaf node links

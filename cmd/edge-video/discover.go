@@ -81,12 +81,7 @@ func (d *discoverCommand) Run(ctx context.Context, c console) error {
 		return context.Cause(ctx)
 	}
 	if d.JSON {
-		text, err := json.MarshalIndent(all, "", "  ")
-		if err != nil {
-			return fmt.Errorf("encoding what was found: %w", err)
-		}
-		_, err = c.out.Write(append(text, '\n'))
-		return err
+		return c.json(all)
 	}
 	_, err = c.out.Write(d.configuration(all))
 	return err

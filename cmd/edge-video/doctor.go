@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -50,7 +48,7 @@ func (d *doctorCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	if err := d.print(c.out, report); err != nil {
+	if err := d.print(c, report); err != nil {
 		return err
 	}
 	if report.Status == doctor.Fail {
@@ -59,16 +57,11 @@ func (d *doctorCommand) Run(ctx context.Context, c console) error {
 	return nil
 }
 
-func (d *doctorCommand) print(w io.Writer, r *doctor.Report) error {
-	if !d.JSON {
-		return r.Write(w)
+func (d *doctorCommand) print(c console, r *doctor.Report) error {
+	if d.JSON {
+		return c.json(r)
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encoding the report: %w", err)
-	}
-	_, err = w.Write(append(text, '\n'))
-	return err
+	return r.Write(c.out)
 }
 
 // examination is one look at a node.

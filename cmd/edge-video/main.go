@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,18 @@ type commands struct {
 // console is what commands print to.
 type console struct {
 	out, err io.Writer
+}
+
+// json prints what a program asked for.
+func (c console) json(v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encoding the output: %w", err)
+	}
+	if _, err := c.out.Write(append(text, '\n')); err != nil {
+		return fmt.Errorf("writing the output: %w", err)
+	}
+	return nil
 }
 
 // hangups are signals to read the configuration again.

@@ -61,7 +61,7 @@ func findMirrors(ctx context.Context, js jetstream.JetStream) (mirrored, error) 
 	streams := js.ListStreams(ctx)
 	for info := range streams.Info() {
 		kind, site, ok := strings.Cut(info.Config.Name, "_")
-		if ok && (kind == schema.StreamFrames || kind == schema.StreamEvents) && schema.ValidSite(site) && info.Config.Metadata["edge-video"] != "" {
+		if ok && (kind == schema.StreamFrames || kind == schema.StreamEvents) && schema.ValidSite(site) && info.Config.Metadata[schema.MetadataKey] != "" {
 			found[info.Config.Name] = info.Created
 		}
 	}

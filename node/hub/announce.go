@@ -20,28 +20,44 @@ func (h *Hub) announced(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for nodes: %w", err)
 	}
+	over := time.Now().Add(announceWait)
+	var sites []string
+	err = h.gather(ctx, subject, func() time.Duration { return time.Until(over) }, func(data []byte) error {
+		var info micro.Info
+		if err := json.Unmarshal(data, &info); err != nil {
+			return err
+		}
+		sites = append(sites, info.Metadata["site"])
+		return nil
+	})
+	if err != nil {
+		return sites, fmt.Errorf("asking for nodes: %w", err)
+	}
+	return sites, nil
+}
+
+// gather puts a question that any number may answer, and takes what comes until nothing has for as long as wait says then. It ends with the
+// first answer that take cannot read.
+func (h *Hub) gather(ctx context.Context, subject string, wait func() time.Duration, take func(data []byte) error) error {
 	inbox := h.nc.NewRespInbox()
 	answers, err := h.nc.SubscribeSync(inbox)
 	if err != nil {
-		return nil, fmt.Errorf("asking for nodes: %w", err)
+		return err
 	}
 	// A subscription that cannot be ended ends with the connection.
 	defer func() { _ = answers.Unsubscribe() }()
 	if err := h.nc.PublishRequest(subject, inbox, nil); err != nil {
-		return nil, fmt.Errorf("asking for nodes: %w", err)
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, announceWait)
-	defer cancel()
-	var sites []string
 	for {
-		m, err := answers.NextMsgWithContext(ctx)
+		waiting, cancel := context.WithTimeout(ctx, wait())
+		m, err := answers.NextMsgWithContext(waiting)
+		cancel()
 		if err != nil {
-			return sites, nil // the time is over
+			return nil // the time is over, or nobody is there to answer
 		}
-		var info micro.Info
-		if err := json.Unmarshal(m.Data, &info); err != nil {
-			return sites, fmt.Errorf("reading a node's answer: %w", err)
+		if err := take(m.Data); err != nil {
+			return fmt.Errorf("reading an answer: %w", err)
 		}
-		sites = append(sites, info.Metadata["site"])
 	}
 }

@@ -78,33 +78,23 @@ func (s *site) count(ctx context.Context) {
 
 // census gathers what every site of the name says about its frames. The time that it gives is the site's.
 func (s *site) census(ctx context.Context) ([]jetstream.StreamInfo, error) {
-	inbox := s.hub.nc.NewRespInbox()
-	sub, err := s.hub.nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, fmt.Errorf("asking site %s: %w", s.name, err)
-	}
-	// A subscription that cannot be ended ends with the connection.
-	defer func() { _ = sub.Unsubscribe() }()
-	if err := s.hub.nc.PublishRequest(schema.DomainAPI(s.name)+".STREAM.INFO."+schema.StreamFrames, inbox, nil); err != nil {
-		return nil, fmt.Errorf("asking site %s: %w", s.name, err)
-	}
 	var all []jetstream.StreamInfo
-	for wait := reachTimeout; ; {
-		m, err := sub.NextMsg(wait)
-		if err != nil || ctx.Err() != nil {
-			return all, nil // the time is over, or nobody has the name
-		}
+	wait := reachTimeout
+	err := s.hub.gather(ctx, schema.DomainAPI(s.name)+".STREAM.INFO."+schema.StreamFrames, func() time.Duration { return wait }, func(data []byte) error {
 		var info jetstream.StreamInfo
-		if err := json.Unmarshal(m.Data, &info); err != nil {
-			return all, fmt.Errorf("reading the answer of site %s: %w", s.name, err)
+		if err := json.Unmarshal(data, &info); err != nil {
+			return err
 		}
 		if info.Created.IsZero() {
-			continue // an error, or nobody has the name
+			return nil // an error
 		}
-		if all = append(all, info); len(all) == 1 {
-			wait = censusWait
-		}
+		all, wait = append(all, info), censusWait
+		return nil
+	})
+	if err != nil {
+		return all, fmt.Errorf("asking site %s: %w", s.name, err)
 	}
+	return all, nil
 }
 
 func (s *site) clockText(clock time.Duration, at time.Time) string {
@@ -131,7 +121,7 @@ func (s *site) tell(ctx context.Context, n schema.HubNote) {
 	defer cancel()
 	if _, err := js.CreateOrUpdateConsumer(ctx, schema.StreamEvents, jetstream.ConsumerConfig{Durable: schema.HubNoteConsumer(s.hub.config.Site),
 		Description: "a note of the hub " + s.hub.config.Site, DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckNonePolicy,
-		FilterSubject: schema.SiteSubjects("events", s.name), Metadata: map[string]string{metadataKey: s.hub.config.Node, schema.NoteKey: string(text)}}); err != nil {
+		FilterSubject: schema.SiteSubjects("events", s.name), Metadata: map[string]string{schema.MetadataKey: s.hub.config.Node, schema.NoteKey: string(text)}}); err != nil {
 		s.log.Debug("leaving a note at the site", "err", err)
 		return
 	}

@@ -222,7 +222,7 @@ func (s *site) mirror(ctx context.Context) error {
 		}
 		config := jetstream.StreamConfig{Name: name, Description: f.reads.name + " of site " + s.name, MaxBytes: f.bytes, MaxAge: c.MaxAge,
 			Storage: jetstream.FileStorage, Discard: jetstream.DiscardOld, AllowDirect: true, Replicas: c.Replicas,
-			Metadata: map[string]string{metadataKey: "1", originKey: s.first, streamKey: f.reads.String()}}
+			Metadata: map[string]string{schema.MetadataKey: "1", originKey: s.first, streamKey: f.reads.String()}}
 		var old *jetstream.StreamInfo
 		if err == nil {
 			old = found.CachedInfo()

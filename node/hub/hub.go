@@ -27,8 +27,6 @@ const (
 	apiTimeout = 5 * time.Second
 	// looks is how many sites are looked at at once: one whose link takes requests and loses them keeps its look waiting.
 	looks = 16
-	// metadataKey marks streams that edge-video made.
-	metadataKey = "edge-video"
 )
 
 // Config is what a [Hub] needs to know.
@@ -74,12 +72,10 @@ func (h *Hub) Run(ctx context.Context) error {
 		return fmt.Errorf("hub: reaching JetStream: %w", err)
 	}
 	h.journal = journal.New(h.js, h.config.Site, h.config.Node, h.log)
-	var g errgroup.Group
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return h.journal.Run(background) })
-	h.watch(ctx)
-	stop()
-	return g.Wait()
+	return h.journal.Around(ctx, func() error {
+		h.watch(ctx)
+		return nil
+	})
 }
 
 func (h *Hub) watch(ctx context.Context) {

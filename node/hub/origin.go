@@ -91,7 +91,7 @@ func (s *site) open(ctx context.Context, js jetstream.JetStream, stream string) 
 	config := jetstream.ConsumerConfig{Durable: s.hub.durable(),
 		Description: "mirror at the hub " + s.hub.config.Site, DeliverSubject: deliver(stream, s.name), DeliverPolicy: jetstream.DeliverAllPolicy,
 		AckPolicy: jetstream.AckFlowControlPolicy, FlowControl: true, IdleHeartbeat: time.Second, MaxAckPending: s.window(), MaxDeliver: -1,
-		Metadata: map[string]string{metadataKey: s.hub.config.Node}}
+		Metadata: map[string]string{schema.MetadataKey: s.hub.config.Node}}
 	if kind := kindOf(stream); kind != "" {
 		searching, cancel := context.WithTimeout(ctx, setupTimeout)
 		from, err := s.compare(searching, js, schema.MirrorStream(kind, s.name), now)

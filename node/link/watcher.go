@@ -101,18 +101,16 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return fmt.Errorf("links: reaching JetStream: %w", err)
 	}
 	w.journal = journal.New(w.js, w.config.Site, w.config.Node, w.log)
-	var telling, watching errgroup.Group
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	telling.Go(func() error { return w.journal.Run(background) })
-	for _, l := range w.links {
-		watching.Go(func() error {
-			l.watch(ctx)
-			return nil
-		})
-	}
-	_ = watching.Wait() // watching has no error
-	stop()
-	return telling.Wait()
+	return w.journal.Around(ctx, func() error {
+		var watching errgroup.Group
+		for _, l := range w.links {
+			watching.Go(func() error {
+				l.watch(ctx)
+				return nil
+			})
+		}
+		return watching.Wait()
+	})
 }
 
 // Links reports on the links, in the order of the configuration.

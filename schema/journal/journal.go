@@ -6,12 +6,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/schema"
 )
@@ -116,6 +118,16 @@ func (j *Journal) Run(ctx context.Context) error {
 			j.signal()
 		}
 	}
+}
+
+// Around writes while work runs, and then what is left of it, so that its end is told too. The error is work's.
+func (j *Journal) Around(ctx context.Context, work func() error) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var g errgroup.Group
+	g.Go(func() error { return j.Run(background) })
+	err := work()
+	stop()
+	return errors.Join(err, g.Wait())
 }
 
 // flush writes what waits, in order, and puts back what could not be written.

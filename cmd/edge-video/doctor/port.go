@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/edge-video/edge-video/node"
 )
 
 // Listener is an address that a node opens.
@@ -69,7 +70,7 @@ func (l *Listener) ours(ctx context.Context) error {
 	return err
 }
 
-// serverName is what a nats-server says of itself, to clients and leaf nodes alike, before it wants to know anything.
+// serverName is what a nats-server is called, as it says before it wants to know anything.
 func serverName(ctx context.Context, address string) (string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", Here(address))
 	if err != nil {
@@ -77,20 +78,8 @@ func serverName(ctx context.Context, address string) (string, error) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	b := make([]byte, 32<<10)
-	n, err := conn.Read(b)
-	if err != nil {
-		return "", err
-	}
-	line, _, _ := strings.Cut(string(b[:n]), "\r\n")
-	text, ok := strings.CutPrefix(line, "INFO ")
-	var info struct {
-		Name string `json:"server_name"`
-	}
-	if !ok || json.Unmarshal([]byte(text), &info) != nil {
-		return "", errors.New("what listens there is no nats-server")
-	}
-	return info.Name, nil
+	g, err := node.ReadGreeting(conn)
+	return g.Server, err
 }
 
 // Here is an address to listen at as one to connect to, from this machine.
