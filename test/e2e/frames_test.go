@@ -36,28 +36,38 @@ func framesOf(t *testing.T, js jetstream.JetStream, name string) (frames []*sche
 // eachFrame hands out the same with the time at which each was stored.
 func eachFrame(t *testing.T, js jetstream.JetStream, name string, take func(f *schema.Frame, stored time.Time)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	stream, err := js.Stream(ctx, name)
-	if err != nil {
-		t.Fatal(err)
+	var info *jetstream.StreamInfo
+	var consumer jetstream.Consumer
+	// What a cluster is asked may go to a node that has just died, and is answered where it is asked again.
+	ask := func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		info = stream.CachedInfo()
+		consumer, err = stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+		return err
 	}
-	info, err := stream.Info(ctx)
+	var err error
+	harness.WaitFor(t, time.Minute, "stream "+name+" to be readable", func() bool {
+		err = ask(t.Context())
+		return err == nil || !errors.Is(err, context.DeadlineExceeded)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.State.Msgs == 0 {
 		return
 	}
-	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	it, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(256, 16<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer it.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
