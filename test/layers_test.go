@@ -17,6 +17,7 @@ const module = "github.com/edge-video/edge-video/"
 var layers = map[string]int{
 	"schema":                      0,
 	"schema/journal":              1,
+	"node/archive":                1,
 	"node/camera":                 2,
 	"node/cluster":                2,
 	"bridge":                      2,
