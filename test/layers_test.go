@@ -33,6 +33,7 @@ var layers = map[string]int{
 	"cmd/edge-video/migrate":      5,
 	"cmd/edge-video/onvif":        5,
 	"cmd/edge-video/registration": 5,
+	"cmd/edge-video/telling":      5,
 	"cmd/edge-video":              6,
 }
 

@@ -34,6 +34,7 @@ type commands struct {
 	Requeue  requeueCommand  `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`
 	Check    checkCommand    `cmd:"" help:"Check a configuration and show what it comes to."`
 	Doctor   doctorCommand   `cmd:"" help:"Look at everything that a node needs, and say what to do about what is wrong."`
+	Describe describeCommand `cmd:"" help:"Say what pictures are, also as the --translate command of the nats CLI."`
 	Discover discoverCommand `cmd:"" help:"Find ONVIF cameras, and print configuration for them."`
 	Migrate  migrateCommand  `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
 	Site     siteCommand     `cmd:"" help:"Admit sites to this hub."`
