@@ -35,6 +35,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_missed_frames_total",
 			Help: "Frames that the sink never sees: aged_out of the stream, stale by max_age, thinned out by fps."}, []string{"reason"}),
 	}
+	for _, reason := range []string{missedAged, missedStale} {
+		m.missed.WithLabelValues(reason) // visible at zero, so that its first step shows
+	}
 	reg.MustRegister(m.delivered, m.redelivered, m.rejected, m.pending, m.state, m.latency, m.faults, m.missed)
 	return m
 }

@@ -81,7 +81,7 @@ func NewFleet(config FleetConfig, s *Server, ffmpeg camera.FFmpeg, log *slog.Log
 	if config.Cluster {
 		f.shares = f.newShares()
 	}
-	reg.MustRegister(newChildren(config.Site, f.pids))
+	reg.MustRegister(newChildren(config.Site, f.pids), newQueued(config.Site, f.now), newMachine(config.Site, config.DataDir))
 	return f
 }
 

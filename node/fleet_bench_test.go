@@ -25,19 +25,17 @@ func BenchmarkFleet(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := harness.StartPlayer(b, harness.MakeClip(b, time.Minute), 30)
-	log := slog.New(slog.DiscardHandler)
-	stream := node.StreamConfig{MaxAge: time.Hour, MaxBytes: 4 << 30, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}
-	dir := b.TempDir()
-	s, err := node.NewServer(node.ServerConfig{Site: "bench", Node: "node-1", DataDir: dir, MaxFrame: 4 << 20, Stream: stream}, log)
+	server := benchConfig(b)
+	s, err := node.NewServer(server, discard)
 	if err != nil {
 		b.Fatal(err)
 	}
-	config := node.FleetConfig{Site: "bench", Node: "node-1", StartsPerSecond: 20, QueueBytes: 1 << 30, DataDir: dir, Stream: stream}
+	config := node.FleetConfig{Site: "bench", Node: "node-1", StartsPerSecond: 20, QueueBytes: 1 << 30, DataDir: server.DataDir, Stream: server.Stream}
 	for i := range cameras {
 		config.Cameras = append(config.Cameras, node.CameraConfig{QueueBytes: 16 << 20, Config: camera.Config{Site: "bench", Node: "node-1",
 			ID: fmt.Sprintf("cam-%d", i), URL: p.URL(i), Mode: camera.ModeCopy, HWAccel: "none", StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}})
 	}
-	f := node.NewFleet(config, s, ffmpeg, log, prometheus.NewRegistry())
+	f := node.NewFleet(config, s, ffmpeg, discard, prometheus.NewRegistry())
 	serving := running(b, s.Run)
 	<-s.Ready()
 	capturing := running(b, f.Run)
@@ -56,6 +54,15 @@ func BenchmarkFleet(b *testing.B) {
 	}
 	capturing()
 	serving()
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
+// benchConfig is a server's for benchmarks.
+func benchConfig(b *testing.B) node.ServerConfig {
+	b.Helper()
+	return node.ServerConfig{Site: "bench", Node: "node-1", DataDir: b.TempDir(), MaxFrame: 4 << 20,
+		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 4 << 30, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}
 }
 
 // running runs a part until the returned function is called, which waits for its end.

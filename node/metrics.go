@@ -9,8 +9,8 @@ import (
 // metrics are the capture side's, all with the label site.
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
-	latency                                      *prometheus.HistogramVec
-	up, breaker, look, decoder                   *prometheus.GaugeVec
+	latency, bytes                               *prometheus.HistogramVec
+	up, breaker, look, decoder, last             *prometheus.GaugeVec
 	horizon, processor                           prometheus.Gauge
 }
 
@@ -29,6 +29,11 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "edge_video_capture_latency_seconds", ConstLabels: labels,
 			Help:    "Time from the capture of a frame to the stream's acknowledgement.",
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}}, []string{"camera_id"}),
+		bytes: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "edge_video_frame_size_bytes", ConstLabels: labels,
+			Help:    "Sizes of frames acknowledged by the stream, without headers.",
+			Buckets: []float64{16 << 10, 64 << 10, 256 << 10, 1 << 20}}, []string{"camera_id"}),
+		last: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_last_frame_timestamp_seconds", ConstLabels: labels,
+			Help: "When the newest frame acknowledged by the stream was captured, in Unix seconds; none before the first."}, []string{"camera_id"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_up", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_breaker_state", ConstLabels: labels,
@@ -42,7 +47,8 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 		processor: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_processor_busy_ratio", ConstLabels: labels,
 			Help: "The part of the machine's processor time that is in use, by anyone; from 0.95 on cameras may deliver less than asked for."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.up, m.breaker, m.look, m.decoder, m.horizon, m.processor)
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.bytes, m.up, m.breaker, m.look, m.decoder, m.last,
+		m.horizon, m.processor)
 	return m
 }
 
@@ -66,6 +72,7 @@ func (m *metrics) start(id string) {
 	for _, reason := range []string{dropQueueFull, dropShutdown} {
 		m.dropped.WithLabelValues(id, reason)
 	}
+	m.restarts.WithLabelValues(id, string(camera.FaultStall))
 }
 
 // forget takes a camera's values away, once it is read no more.
@@ -74,8 +81,9 @@ func (m *metrics) forget(id string) {
 	for _, counters := range []*prometheus.CounterVec{m.processed, m.dropped, m.rejected, m.lost, m.restarts} {
 		counters.DeletePartialMatch(of)
 	}
-	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look, m.decoder} {
+	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look, m.decoder, m.last} {
 		gauges.DeletePartialMatch(of)
 	}
 	m.latency.DeletePartialMatch(of)
+	m.bytes.DeletePartialMatch(of)
 }

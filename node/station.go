@@ -30,6 +30,7 @@ type station struct {
 	*tenure
 	frames  prometheus.Counter
 	latency prometheus.Observer
+	bytes   prometheus.Observer
 
 	mu      sync.Mutex
 	status  schema.CameraStatus
@@ -50,7 +51,7 @@ func newStation(id, node string, log *slog.Logger, j *journal.Journal, m *metric
 	now := time.Now()
 	m.start(id)
 	return &station{id: id, node: node, tenure: t, log: log.With("camera", id), journal: j, metrics: m, changed: func() {},
-		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id),
+		frames: m.processed.WithLabelValues(id), latency: m.latency.WithLabelValues(id), bytes: m.bytes.WithLabelValues(id),
 		status: schema.CameraStatus{State: schema.CameraDown, Breaker: schema.BreakerClosed, Since: now.UTC(), Node: node},
 		period: tally{at: now}, summary: tally{at: now}}
 }
@@ -209,6 +210,8 @@ func (s *station) decoder(st camera.State) {
 func (s *station) stored(f *schema.Frame, at time.Time) {
 	s.frames.Inc()
 	s.latency.Observe(at.Sub(f.Captured).Seconds())
+	s.bytes.Observe(float64(len(f.Data)))
+	s.metrics.last.WithLabelValues(s.id).Set(float64(f.Captured.UnixMicro()) / 1e6)
 	s.mu.Lock()
 	s.total.stored++
 	s.total.bytes += uint64(len(f.Data))

@@ -61,6 +61,7 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 	}
 	fleet := fleetConfig(c)
 	fleet.QueueBytes = limitMemory(log)
+	a.reg.MustRegister(a.server.Figures())
 	a.fleet = node.NewFleet(fleet, a.server, a.ffmpeg, log, a.reg)
 	a.bridges = newBridges(a.server.Connect, func(b config.Bridge) bool { return b.InNode }, log)
 	if a.first, err = a.bridges.prepare(c); err != nil {

@@ -53,7 +53,9 @@ func (s *site) count(ctx context.Context) {
 		s.frameBytes = first.State.Bytes / first.State.Msgs
 	}
 	n := schema.HubNote{Hub: s.hub.config.Site, Node: s.hub.config.Node}
-	if s.clock = s.hub.now().Sub(first.TimeStamp); s.clock.Abs() > clockMost {
+	s.clock = s.hub.now().Sub(first.TimeStamp)
+	s.hub.metrics.clock.WithLabelValues(s.name).Set(s.clock.Seconds())
+	if s.clock.Abs() > clockMost {
 		n.Clock = s.clock.Round(clockMost)
 	}
 	text := s.clockText(n.Clock, first.TimeStamp)

@@ -55,6 +55,18 @@ func TestHub_ClocksTenMinutesApartAreToldAtBothAndLagGoesByTheSites(t *testing.T
 		return strings.Contains(far, "clock of site lisbon is 10m0s off that of the hub hub") && strings.Contains(near, "clock of the hub hub") &&
 			strings.Contains(near, "10m0s off that of this site lisbon") && strings.Contains(near, "NTP")
 	})
+	families, err := h.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "edge_video_site_clock_skew_seconds" {
+			continue
+		}
+		if skew := f.GetMetric()[0].GetGauge().GetValue(); skew < ahead.Seconds() || skew > ahead.Seconds()+20 {
+			t.Errorf("the metric says that the clocks are %v s apart", skew)
+		}
+	}
 	line.Cut()
 	site.publish(20, 1000)
 	harness.WaitFor(t, 30*time.Second, "the cut to be seen", func() bool { s := view.Sites()[0]; return !s.Connected && s.Behind > 0 })

@@ -27,6 +27,8 @@ const (
 	apiTimeout = 5 * time.Second
 	// looks is how many sites are looked at at once: one whose link takes requests and loses them keeps its look waiting.
 	looks = 16
+	// forgetAfter is how long there is nothing of a site before it is no more known.
+	forgetAfter = time.Minute
 )
 
 // Config is what a [Hub] needs to know.
@@ -48,6 +50,7 @@ type Hub struct {
 	js       jetstream.JetStream
 	journal  *journal.Journal
 	now      func() time.Time // the hub's clock
+	patience time.Duration    // forgetAfter
 
 	strangers sync.Once // tells of sites without a name
 
@@ -58,7 +61,7 @@ type Hub struct {
 // New makes a hub. connect makes the connection to NATS that the hub uses, and closes, alone; admitted are the sites that have
 // credentials now.
 func New(config Config, connect func(name string) (*nats.Conn, error), admitted func() []string, log *slog.Logger, reg prometheus.Registerer) *Hub {
-	return &Hub{config: config, connect: connect, admitted: admitted, log: log, metrics: newMetrics(reg), now: time.Now, sites: map[string]*site{}}
+	return &Hub{config: config, connect: connect, admitted: admitted, log: log, metrics: newMetrics(reg), now: time.Now, patience: forgetAfter, sites: map[string]*site{}}
 }
 
 // Run mirrors until ctx ends. Its error is that of a connection that cannot be made.
@@ -82,7 +85,11 @@ func (h *Hub) watch(ctx context.Context) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
 	for {
-		for _, name := range h.find(ctx) {
+		found, all := h.find(ctx)
+		if all {
+			h.forget(found)
+		}
+		for _, name := range found {
 			h.mu.Lock()
 			if h.sites[name] == nil {
 				h.sites[name] = &site{hub: h, name: name, log: h.log.With("site", name), status: Status{Site: name, Since: time.Now()}}
@@ -118,9 +125,27 @@ func (h *Hub) known() []*site {
 	return all
 }
 
-// find names the sites that have credentials, announce themselves, or are mirrored.
-func (h *Hub) find(ctx context.Context) []string {
-	names := h.admitted()
+// forget drops sites of which there has been nothing for a while: no credentials, no word, no mirror.
+func (h *Hub) forget(found []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, s := range h.sites {
+		switch {
+		case slices.Contains(found, name):
+			s.gone = time.Time{}
+		case s.gone.IsZero():
+			s.gone = time.Now()
+		case time.Since(s.gone) > h.patience:
+			delete(h.sites, name)
+			h.metrics.forget(name)
+			h.log.Info("site is gone: it has neither credentials nor a mirror, and does not answer", "site", name)
+		}
+	}
+}
+
+// find names the sites that have credentials, announce themselves, or are mirrored. all is false where some may be missing.
+func (h *Hub) find(ctx context.Context) (names []string, all bool) {
+	names = slices.Clone(h.admitted())
 	announced, err := h.announced(ctx)
 	if err != nil && ctx.Err() == nil {
 		h.log.Debug("looking for sites", "err", err)
@@ -136,6 +161,8 @@ func (h *Hub) find(ctx context.Context) []string {
 	}
 	if err := streams.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
 		h.log.Debug("looking for mirrors", "err", err)
+	} else {
+		all = true
 	}
 	return slices.DeleteFunc(names, func(name string) bool {
 		if name == schema.LocalSite && name != h.config.Site {
@@ -146,7 +173,7 @@ func (h *Hub) find(ctx context.Context) []string {
 			return true
 		}
 		return name == h.config.Site || !schema.ValidSite(name)
-	})
+	}), all
 }
 
 // gatherStates has the hub's bucket of camera states take in those of every site.

@@ -38,6 +38,7 @@ type party struct {
 	server *node.Server
 	nc     *nats.Conn
 	js     jetstream.JetStream
+	reg    *prometheus.Registry // a hub's
 }
 
 func logger(t *testing.T) *slog.Logger {
@@ -96,7 +97,8 @@ func startHub(t *testing.T, change func(*hub.Config), before ...func(*hub.Hub)) 
 	if change != nil {
 		change(&config)
 	}
-	h := hub.New(config, p.server.Connect, p.server.Sites, logger(t), prometheus.NewRegistry())
+	p.reg = prometheus.NewRegistry()
+	h := hub.New(config, p.server.Connect, p.server.Sites, logger(t), p.reg)
 	for _, f := range before {
 		f(h)
 	}
@@ -413,4 +415,39 @@ func startFor(ctx context.Context, t *testing.T, name, hub string, credentials [
 		t.Fatal(err)
 	}
 	return p, ended
+}
+
+// TestHub_SiteThatIsRemovedLeavesNoMetrics takes a site's link, credentials and mirrors away.
+func TestHub_SiteThatIsRemovedLeavesNoMetrics(t *testing.T) {
+	h, view, address := startHub(t, nil, func(h *hub.Hub) { h.SetPatience(100 * time.Millisecond) })
+	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := func() (n int) {
+		families, err := h.reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			n += len(f.GetMetric())
+		}
+		return n
+	}
+	t.Run("site", func(t *testing.T) {
+		startSite(t, "lisbon", address, credentials, nil)
+		harness.WaitFor(t, 20*time.Second, "the mirror", func() bool { return len(view.Sites()) == 1 && view.Sites()[0].Connected && series() >= 5 })
+	})
+	if _, err := node.RemoveSite(h.config.DataDir, "lisbon"); err != nil {
+		t.Fatal(err)
+	}
+	if series() == 0 {
+		t.Error("a site that is mirrored was forgotten")
+	}
+	for _, stream := range []string{"FRAMES_lisbon", "EVENTS_lisbon"} {
+		if err := h.js.DeleteStream(t.Context(), stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	harness.WaitFor(t, 20*time.Second, "the site to be forgotten", func() bool { return series() == 0 && len(view.Sites()) == 0 })
 }

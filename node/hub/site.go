@@ -51,6 +51,7 @@ type site struct {
 	appended uint64    // the same at the site, where the hub's stream appends
 	deleted  int       // gaps in the mirror, in frames, when it was last looked at
 	behind   time.Time // since when the mirror catches up, zero while it does not
+	gone     time.Time // since when there is nothing of it, zero while there is
 
 	counted    time.Time      // when sites of the name were last counted
 	frameBytes uint64         // of a frame at the site on average

@@ -67,7 +67,7 @@ func (l *link) look(ctx context.Context) {
 	seen := l.watcher.server.Links()[l.at]
 	l.see(seen, now)
 	l.measure(ctx)
-	l.watcher.metrics.set(l.report())
+	l.watcher.metrics.set(l.report(), l.note.Clock)
 	switch {
 	case seen.Held && now.Before(l.until):
 	case seen.Held:

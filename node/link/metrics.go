@@ -1,11 +1,15 @@
 package link
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics are of each link, by its name.
 type metrics struct {
-	up, rtt, lag, behind *prometheus.GaugeVec
-	reconnects, renewals *prometheus.CounterVec
+	up, rtt, lag, behind, clock *prometheus.GaugeVec
+	reconnects, renewals        *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, site string) *metrics {
@@ -21,14 +25,15 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 		rtt:        gauge("rtt_seconds", "Round trip over the link, as last measured."),
 		lag:        gauge("lag_frames", "Frames that the hub has not confirmed."),
 		behind:     gauge("lag_seconds", "Age of the oldest frame that the hub has not confirmed."),
+		clock:      gauge("clock_skew_seconds", "How far this site's clock is behind the hub's, as the hub says where it is more than half a minute; else 0."),
 		reconnects: counter("reconnects_total", "Times that the link came up again."),
 		renewals:   counter("renewals_total", "Times that the node set up anew a link that stayed down though its hub could be reached."),
 	}
-	reg.MustRegister(m.up, m.rtt, m.lag, m.behind, m.reconnects, m.renewals)
+	reg.MustRegister(m.up, m.rtt, m.lag, m.behind, m.clock, m.reconnects, m.renewals)
 	return m
 }
 
-func (m *metrics) set(s Status) {
+func (m *metrics) set(s Status, clock time.Duration) {
 	up := 0.0
 	if s.Up {
 		up = 1
@@ -37,4 +42,5 @@ func (m *metrics) set(s Status) {
 	m.rtt.WithLabelValues(s.Name).Set(s.RTT.Seconds())
 	m.lag.WithLabelValues(s.Name).Set(float64(s.Lag))
 	m.behind.WithLabelValues(s.Name).Set(s.Behind.Seconds())
+	m.clock.WithLabelValues(s.Name).Set(clock.Seconds())
 }
