@@ -134,6 +134,12 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 	defer memory.Stop()
 	summary := time.Now()
 	last := time.Now()
+	inflows := make(chan inflow, 1)
+	var horizon sync.WaitGroup
+	horizon.Go(func() { f.watchHorizon(ctx, r.js, inflows) })
+	defer horizon.Wait()
+	defer close(inflows)
+	var since inflow // the last that was taken
 	machine := processor{read: machineTime}
 	for {
 		select {
@@ -150,14 +156,18 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			}
 			u.done <- err
 		case now := <-tick.C:
-			var frames, bytes uint64
 			for _, p := range r.posts {
 				n, b := p.station.tick(now)
-				frames, bytes = frames+n, bytes+b
+				since.frames, since.bytes = since.frames+n, since.bytes+b
 			}
-			f.updateHorizon(ctx, r.js, frames, bytes, now.Sub(last))
-			f.watchProcessor(&machine, now, j)
+			since.period += now.Sub(last)
 			last = now
+			select {
+			case inflows <- since:
+				since = inflow{}
+			default: // the stream has not answered yet
+			}
+			f.watchProcessor(&machine, now, j)
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {
 				summary = now
 				for _, p := range r.posts {

@@ -23,8 +23,21 @@ func Horizon(maxAge time.Duration, maxBytes int64, bytesPerSecond float64) time.
 	return min(maxAge, time.Duration(min(float64(maxBytes)/bytesPerSecond, maxAge.Seconds()+1)*float64(time.Second)))
 }
 
+// inflow is what has come into the stream in a time.
+type inflow struct {
+	frames, bytes uint64
+	period        time.Duration
+}
+
+// watchHorizon keeps the horizon up to date until no more inflows come. The stream may be slow to answer, or have no leader.
+func (f *Fleet) watchHorizon(ctx context.Context, js jetstream.JetStream, inflows <-chan inflow) {
+	for in := range inflows {
+		f.updateHorizon(ctx, js, in)
+	}
+}
+
 // updateHorizon measures the rate over the last period and takes off what the slowest consumer has still to take.
-func (f *Fleet) updateHorizon(ctx context.Context, js jetstream.JetStream, frames, bytes uint64, period time.Duration) {
+func (f *Fleet) updateHorizon(ctx context.Context, js jetstream.JetStream, in inflow) {
 	ctx, cancel := context.WithTimeout(ctx, statusPeriod/2)
 	defer cancel()
 	stored, pending, err := backlog(ctx, js)
@@ -40,8 +53,8 @@ func (f *Fleet) updateHorizon(ctx context.Context, js jetstream.JetStream, frame
 	defer f.mu.Unlock()
 	h := &f.horizon
 	const weight = 0.3
-	h.frames += weight * (float64(frames)/period.Seconds() - h.frames)
-	h.bytes += weight * (float64(bytes)/period.Seconds() - h.bytes)
+	h.frames += weight * (float64(in.frames)/in.period.Seconds() - h.frames)
+	h.bytes += weight * (float64(in.bytes)/in.period.Seconds() - h.bytes)
 	h.left = Horizon(f.config.Stream.MaxAge, capacity, h.bytes)
 	if h.frames > 0 {
 		h.left = max(0, h.left-time.Duration(float64(pending)/h.frames*float64(time.Second)))
