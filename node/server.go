@@ -193,6 +193,9 @@ func (s *Server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if opts.Cluster.Port != 0 {
+		hastenElections()
+	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("configuring the embedded NATS server: %w", err)
