@@ -11,8 +11,12 @@ const (
 	Lease = 4 * time.Second
 	// margin is what others wait beyond that, for clocks that do not run equally fast and for FFmpeg to end.
 	margin = 500 * time.Millisecond
-	// beatPeriod is how often each node shows that it lives.
-	beatPeriod = 500 * time.Millisecond
+	// beatPeriod is how often each node shows that it lives, and hurriedPeriod how often while another is silent, so that what all have heard
+	// of that one is known soon.
+	beatPeriod    = 500 * time.Millisecond
+	hurriedPeriod = 100 * time.Millisecond
+	// quietTime is how long a majority has heard nothing of a node before others begin to read its cameras. It proves nothing yet.
+	quietTime = 2 * time.Second
 )
 
 // beat is what a node tells the others of itself.

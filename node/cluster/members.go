@@ -9,7 +9,7 @@ import (
 )
 
 // sentMemory is how many of the own beats are remembered: what was sent longer ago than a lease proves nothing.
-const sentMemory = 2 * int(Lease/beatPeriod)
+const sentMemory = 2 * int(Lease/hurriedPeriod)
 
 // members knows which nodes hear one another. Times are of this node's monotonic clock alone.
 type members struct {
@@ -138,17 +138,29 @@ func (m *members) now(now time.Time) (t *Term, lapsed bool) {
 	return m.term, lapsed
 }
 
-// live are the last beats of the other nodes that were heard within the lease.
+// live are the last beats of the other nodes that were heard within the lease and have not gone quiet.
 func (m *members) live(now time.Time) map[string]*beat {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := map[string]*beat{}
 	for node, p := range m.peers {
-		if now.Sub(p.at) < Lease {
+		if now.Sub(p.at) < Lease && m.silence(node, p.last.Run, now).lasts() < quietTime {
 			all[node] = p.last
 		}
 	}
 	return all
+}
+
+// pace is how long to wait until the next beat.
+func (m *members) pace(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.peers {
+		if silent := now.Sub(p.at); silent > 2*beatPeriod && silent < 2*Lease {
+			return hurriedPeriod
+		}
+	}
+	return beatPeriod
 }
 
 // of is the last beat of a run, nil where it is not known.
@@ -177,14 +189,24 @@ func (m *members) clock(node string, now time.Time) int64 {
 func (m *members) over(node, run string, since, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	type witness struct{ last, until time.Time } // heard nothing behind last, up to until
+	s := m.silence(node, run, now)
+	return !s.until.Before(since) && s.lasts() >= Lease+margin
+}
+
+// silence is a time in which nothing was heard of a run of a node.
+type silence struct{ last, until time.Time }
+
+func (s silence) lasts() time.Duration { return s.until.Sub(s.last) }
+
+// silence is the longest for which it is known of a majority; m.mu is held.
+func (m *members) silence(node, run string, now time.Time) silence {
 	mine := m.began
 	if p := m.peers[node]; p != nil && p.last.Run == run {
 		mine = p.at
 	} else if at, ok := m.past[run]; ok {
 		mine = at
 	}
-	all := []witness{{mine, now}}
+	all := []silence{{mine, now}}
 	for other, p := range m.peers {
 		if other == node || p.echo.IsZero() || !m.names[other] {
 			continue
@@ -193,13 +215,13 @@ func (m *members) over(node, run string, since, now time.Time) bool {
 		if h, ok := p.last.Heard[run]; ok {
 			ago = h.Ago
 		}
-		all = append(all, witness{p.at.Add(-ago), p.echo})
+		all = append(all, silence{p.at.Add(-ago), p.echo})
 	}
 	n := majority(m.size)
 	if m.size == 0 || len(all) < n {
-		return false
+		return silence{}
 	}
-	slices.SortFunc(all, func(a, b witness) int { return a.last.Compare(b.last) })
-	moment := slices.MinFunc(all[:n], func(a, b witness) int { return a.until.Compare(b.until) }).until
-	return !moment.Before(since) && moment.Sub(all[n-1].last) >= Lease+margin
+	slices.SortFunc(all, func(a, b silence) int { return a.last.Compare(b.last) })
+	until := slices.MinFunc(all[:n], func(a, b silence) int { return a.until.Compare(b.until) }).until
+	return silence{all[n-1].last, until}
 }

@@ -171,3 +171,38 @@ func TestMembers_AnotherRunOfANodeTakesUpNothing(t *testing.T) {
 		t.Error("after two leases the old run's claims are not over, or the new one's are")
 	}
 }
+
+// TestMembers_ANodeIsQuietLongBeforeItsTermIsOver cuts one of three off: the others take it for gone soon, and for proved so after the lease.
+func TestMembers_ANodeIsQuietLongBeforeItsTermIsOver(t *testing.T) {
+	s := newSite(3, 3)
+	s.run(3 * time.Second)
+	m, since := s.nodes[1], s.now
+	for j := range 2 {
+		s.cut[[2]int{0, j + 1}], s.cut[[2]int{j + 1, 0}] = true, true
+	}
+	until := func(done func() bool) time.Duration {
+		for !done() && s.now.Sub(since) < time.Minute {
+			s.step(50 * time.Millisecond)
+		}
+		return s.now.Sub(since)
+	}
+	hurried := until(func() bool { return m.pace(s.now) == hurriedPeriod })
+	quiet := until(func() bool { return m.live(s.now)["node-1"] == nil })
+	over := until(func() bool { return m.over("node-1", s.nodes[0].run, since, s.now) })
+	if hurried > quiet || quiet < quietTime || quiet > over-time.Second || over > 2*Lease {
+		t.Errorf("after a cut beats come faster within %v, the node counts as gone within %v and its term as over within %v", hurried, quiet, over)
+	}
+	if until(func() bool { return s.now.Sub(since) > 2*Lease+time.Second && m.pace(s.now) == beatPeriod }) >= time.Minute {
+		t.Error("beats come fast for ever once a node is gone")
+	}
+}
+
+// TestMembers_ANodeThatWasHeldStillTakesNobodyForGone lets a node hear nothing for longer than a silence, because it did nothing itself.
+func TestMembers_ANodeThatWasHeldStillTakesNobodyForGone(t *testing.T) {
+	s := newSite(3, 4)
+	s.run(3 * time.Second)
+	s.now = s.now.Add(quietTime + time.Second)
+	if n := len(s.nodes[0].live(s.now)); n != 2 {
+		t.Errorf("%d of 2 others are live after a pause", n)
+	}
+}

@@ -170,8 +170,9 @@ func (s *Shares) loop(ctx, work context.Context, nc *nats.Conn, t *taker) {
 			s.send(nc)
 		case <-over:
 			return
-		case <-beats.C:
+		case now := <-beats.C:
 			s.send(nc)
+			beats.Reset(s.members.pace(now))
 		case <-counts.C:
 			s.count()
 		case <-looks.C:

@@ -176,13 +176,16 @@ func (t *taker) write(ctx context.Context, id, from string, term *Term, deadline
 	tick := time.NewTicker(claimPause)
 	defer tick.Stop()
 	var seen record
+	known := false // what stands in the bucket, for all that this node has been told
 	for ; ctx.Err() == nil && term.Valid() && time.Now().Before(deadline) && !s.elsewhere(id); <-tick.C {
-		r, err := t.claims.read(ctx, id)
-		if err != nil {
-			continue
-		}
-		if seen.read.IsZero() || seen.revision != r.revision {
-			seen = r
+		if !known {
+			r, err := t.claims.read(ctx, id)
+			if err != nil {
+				continue
+			}
+			if known = true; seen.read.IsZero() || seen.revision != r.revision {
+				seen = r
+			}
 		}
 		if !s.members.claimable(seen, id, time.Now()) {
 			continue
@@ -192,6 +195,7 @@ func (t *taker) write(ctx context.Context, id, from string, term *Term, deadline
 		revision, err := t.claims.write(ctx, id, seen, l)
 		if err != nil {
 			s.log.Debug("claiming a camera", "camera", id, "err", err)
+			known = false
 			continue
 		}
 		if !term.Valid() {
