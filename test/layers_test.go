@@ -18,6 +18,8 @@ var layers = map[string]int{
 	"schema":                      0,
 	"schema/journal":              1,
 	"node/archive":                1,
+	"node/process":                1,
+	"node/render":                 2,
 	"node/camera":                 2,
 	"node/cluster":                2,
 	"bridge":                      2,

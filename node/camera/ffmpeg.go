@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/edge-video/edge-video/node/process"
 )
 
 // ErrNoFFmpeg says that there is no working ffmpeg.
@@ -135,4 +137,13 @@ func (f FFmpeg) CanRead(url string) error {
 		return fmt.Errorf("the ffmpeg at %s cannot read %s: it was built without the input format %s", f.Path, scheme, n.demuxer)
 	}
 	return nil
+}
+
+// start starts it; see [process.Start].
+func (f FFmpeg) start(args []string, stdin string, hide []string, notice func(line string) (keep bool)) (*process.Process, error) {
+	c := process.Config{Path: f.Path, Args: args, Hide: hide, Notice: notice}
+	if stdin != "" {
+		c.Stdin = strings.NewReader(stdin)
+	}
+	return process.Start(c)
 }

@@ -75,24 +75,24 @@ func (f FFmpeg) keyframeGrid(ctx context.Context, frame *schema.Frame) (*grid, e
 	if frame.ContentType == schema.ContentH265 {
 		format = "hevc"
 	}
-	proc, err := startProcess(f.Path, []string{"-hide_banner", "-nostats", "-loglevel", "error", "-threads", "1", "-f", format, "-i", "pipe:0",
+	proc, err := f.start([]string{"-hide_banner", "-nostats", "-loglevel", "error", "-threads", "1", "-f", format, "-i", "pipe:0",
 		"-frames:v", "1", "-pix_fmt", "yuv420p", "-f", "rawvideo", "pipe:1"}, string(frame.Data), nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	stopWith := context.AfterFunc(ctx, proc.stop)
+	stopWith := context.AfterFunc(ctx, proc.Stop)
 	m := image.NewYCbCr(image.Rect(0, 0, frame.Width, frame.Height), image.YCbCrSubsampleRatio420)
 	for _, plane := range [][]byte{m.Y, m.Cb, m.Cr} {
 		if err == nil {
-			_, err = io.ReadFull(proc.stdout, plane)
+			_, err = io.ReadFull(proc.Stdout, plane)
 		}
 	}
 	stopWith()
-	proc.stop() // it has done its work, or does not
+	proc.Stop() // it has done its work, or does not
 	err = errors.Join(err, ctx.Err())
-	_ = proc.wait() // it was told to end
+	_ = proc.Wait() // it was told to end
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w: %s", errUnread, err, proc.stderr)
+		return nil, fmt.Errorf("%w: %w: %s", errUnread, err, proc.Stderr)
 	}
 	g := newGrid(m)
 	g.fullRange()

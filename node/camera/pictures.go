@@ -7,11 +7,12 @@ import (
 	"io"
 	"time"
 
+	"github.com/edge-video/edge-video/node/process"
 	"github.com/edge-video/edge-video/schema"
 )
 
 // read takes pictures until FFmpeg's output ends. Every picture moves the watchdog on that is good, or too large but alive.
-func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) error {
+func (s *session) read(ctx context.Context, stderr *process.Tail, watchdog *time.Timer) error {
 	for {
 		p, err := s.demux.next()
 		if err != nil {
@@ -26,7 +27,7 @@ func (s *session) read(ctx context.Context, stderr *tail, watchdog *time.Timer) 
 		}
 		s.seq++
 		s.clock.arrived()
-		if stderr.sync(); errors.Is(context.Cause(ctx), errChanged) {
+		if stderr.Sync(); errors.Is(context.Cause(ctx), errChanged) {
 			// FFmpeg scales these to the size of those before. Its notice comes ahead of the first of them.
 			s.reject(RejectChanged, errChanged.Error())
 			continue

@@ -72,22 +72,22 @@ func (f FFmpeg) TryHardware(ctx context.Context, name string) error {
 	defer cancel()
 	args, _ := Args(Config{URL: "file:" + clip, Mode: ModeJPEG, FPS: 30, Quality: 2, HWAccel: name,
 		OutputArgs: []string{"-frames:v", fmt.Sprint(probePictures)}}, f)
-	proc, err := startProcess(f.Path, args, "", nil, nil)
+	proc, err := f.start(args, "", nil, nil)
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, proc.stop)
-	err = checkProbe(proc.stdout)
-	_, _ = io.Copy(io.Discard, proc.stdout) // its end is what is waited for
+	stop := context.AfterFunc(ctx, proc.Stop)
+	err = checkProbe(proc.Stdout)
+	_, _ = io.Copy(io.Discard, proc.Stdout) // its end is what is waited for
 	stop()
-	exit := proc.wait()
+	exit := proc.Wait()
 	if cause := ctx.Err(); cause != nil {
 		err = fmt.Errorf("no pictures in time: %w", cause)
 	}
 	if err == nil {
 		err = exit
 	}
-	if said := proc.stderr.String(); err != nil && said != "" {
+	if said := proc.Stderr.String(); err != nil && said != "" {
 		return fmt.Errorf("%w: %s", err, said)
 	}
 	return err

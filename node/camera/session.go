@@ -91,7 +91,7 @@ func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.damage.exact = c.Mode != ModeCopy && !parseSource(c.URL).paced
-	proc, err := startProcess(s.ffmpeg.Path, args, stdin, hidden(c), func(line string) (keep bool) {
+	proc, err := s.ffmpeg.start(args, stdin, hidden(c), func(line string) (keep bool) {
 		if strings.Contains(line, changedNotice) {
 			cancel(errChanged)
 		}
@@ -100,21 +100,21 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.pid.Store(int64(proc.cmd.Process.Pid))
+	s.pid.Store(int64(proc.PID()))
 	defer s.pid.Store(0)
-	stopWith := context.AfterFunc(ctx, proc.stop)
+	stopWith := context.AfterFunc(ctx, proc.Stop)
 	watchdog := time.AfterFunc(s.stallAfter()+startGrace, func() {
-		cancel(stallCause(proc.stderr.since(time.Now().Add(-c.StallTimeout))))
+		cancel(stallCause(proc.Stderr.Since(time.Now().Add(-c.StallTimeout))))
 	})
-	s.demux = newNUTDemuxer(proc.stdout, c.MaxFrame, s.foreign)
-	err = s.read(ctx, proc.stderr, watchdog)
+	s.demux = newNUTDemuxer(proc.Stdout, c.MaxFrame, s.foreign)
+	err = s.read(ctx, proc.Stderr, watchdog)
 	watchdog.Stop()
 	stopWith()
 	if err != nil {
-		proc.stop() // it goes on writing
+		proc.Stop() // it goes on writing
 	}
-	exit := proc.wait()
-	s.stderr, s.news = proc.stderr.String(), proc.stderr.since(s.last.Add(-pipeline))
+	exit := proc.Wait()
+	s.stderr, s.news = proc.Stderr.String(), proc.Stderr.Since(s.last.Add(-pipeline))
 	if cause := context.Cause(ctx); cause != nil {
 		if s.refused && errors.Is(cause, errStalled) {
 			return errUnreadable
@@ -124,7 +124,7 @@ func (s *session) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if exit != nil && (s.seq == 0 || proc.cmd.ProcessState.ExitCode() < 0) { // nothing came of it, or a signal ended it
+	if exit != nil && (s.seq == 0 || proc.Signalled()) { // nothing came of it, or a signal ended it
 		return fmt.Errorf("ffmpeg: %w", exit)
 	}
 	return nil

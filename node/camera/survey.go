@@ -43,20 +43,20 @@ func (f FFmpeg) Survey(ctx context.Context, c Config, d time.Duration) (Survey, 
 	}
 	c.OutputArgs, c.Masks, c.StallTimeout = nil, nil, surveyPatience
 	args, stdin := Args(c, f)
-	proc, err := startProcess(f.Path, args, stdin, hidden(&c), func(string) bool { return true })
+	proc, err := f.start(args, stdin, hidden(&c), func(string) bool { return true })
 	if err != nil {
 		return Survey{}, &SurveyError{FaultProcess, err}
 	}
-	stopWith := context.AfterFunc(ctx, proc.stop)
-	watchdog := time.AfterFunc(surveyPatience, proc.stop)
-	v := surveyor{demux: newNUTDemuxer(proc.stdout, c.MaxFrame, func(int) {})}
+	stopWith := context.AfterFunc(ctx, proc.Stop)
+	watchdog := time.AfterFunc(surveyPatience, proc.Stop)
+	v := surveyor{demux: newNUTDemuxer(proc.Stdout, c.MaxFrame, func(int) {})}
 	err = v.watch(d, watchdog)
 	late := !watchdog.Stop()
 	stopWith()
-	said := proc.stderr.String()
-	proc.stop()
-	_, _ = io.Copy(io.Discard, proc.stdout) // its end is what is waited for
-	exit := proc.wait()
+	said := proc.Stderr.String()
+	proc.Stop()
+	_, _ = io.Copy(io.Discard, proc.Stdout) // its end is what is waited for
+	exit := proc.Wait()
 	switch {
 	case ctx.Err() != nil:
 		return Survey{}, &SurveyError{FaultProcess, context.Cause(ctx)}
@@ -68,7 +68,7 @@ func (f FFmpeg) Survey(ctx context.Context, c Config, d time.Duration) (Survey, 
 		err = errors.Join(exit)
 	}
 	if said == "" {
-		said = proc.stderr.String()
+		said = proc.Stderr.String()
 	}
 	fault := faultOf(err, said)
 	if err == nil {

@@ -1,4 +1,4 @@
-package camera
+package process
 
 import (
 	"errors"
@@ -21,21 +21,21 @@ func descriptors(t *testing.T) int {
 
 func TestProcess_RestartsLeaveNoDescriptor(t *testing.T) {
 	run := func() {
-		p, err := startProcess("/bin/sh", []string{"-c", "echo problem >&2; cat; exec sleep 100"}, "playlist", nil, nil)
+		p, err := Start(Config{Path: "/bin/sh", Args: []string{"-c", "echo problem >&2; cat; exec sleep 100"}, Stdin: strings.NewReader("playlist")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b := make([]byte, 8)
-		if _, err := io.ReadFull(p.stdout, b); err != nil || string(b) != "playlist" {
+		if _, err := io.ReadFull(p.Stdout, b); err != nil || string(b) != "playlist" {
 			t.Fatalf("%q, %v", b, err)
 		}
-		p.stop()
-		if _, err := io.ReadAll(p.stdout); err != nil {
+		p.Stop()
+		if _, err := io.ReadAll(p.Stdout); err != nil {
 			t.Fatal(err)
 		}
 		var exit *exec.ExitError
-		if err := p.wait(); !errors.As(err, &exit) || p.stderr.String() != "problem" {
-			t.Errorf("%v, %q", err, p.stderr)
+		if err := p.Wait(); !errors.As(err, &exit) || p.Stderr.String() != "problem" {
+			t.Errorf("%v, %q", err, p.Stderr)
 		}
 	}
 	run()
@@ -47,7 +47,7 @@ func TestProcess_RestartsLeaveNoDescriptor(t *testing.T) {
 		t.Errorf("%d descriptors after 20 runs, %d before", after, before)
 	}
 	for range 20 {
-		if _, err := startProcess("/nowhere/ffmpeg", nil, "playlist", nil, nil); err == nil {
+		if _, err := Start(Config{Path: "/nowhere/ffmpeg", Stdin: strings.NewReader("playlist")}); err == nil {
 			t.Fatal("started a program that does not exist")
 		}
 	}
@@ -75,7 +75,7 @@ func TestTail_KeepsTheEndWithoutSecrets(t *testing.T) {
 		"long line":         {[]string{"one\n" + long + "\ntwo\n"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tail := &tail{hide: []string{"u:s3cret@", "s3cret"}}
+			tail := &Tail{hide: []string{"u:s3cret@", "s3cret"}}
 			for _, w := range c.writes {
 				tail.take([]byte(w))
 			}
@@ -86,7 +86,7 @@ func TestTail_KeepsTheEndWithoutSecrets(t *testing.T) {
 		})
 	}
 	noticed := 0
-	tail := &tail{notice: func(string) bool { noticed++; return true }}
+	tail := &Tail{notice: func(string) bool { noticed++; return true }}
 	for i := range 10_000 {
 		tail.take(fmt.Appendf(nil, "a line of some length, number %d\n", i))
 	}

@@ -1,4 +1,4 @@
-package camera
+package process
 
 import (
 	"bytes"
@@ -13,8 +13,8 @@ import (
 // tailBytes is how much of FFmpeg's last messages is kept.
 const tailBytes = 2 << 10
 
-// tail drains what FFmpeg writes to stderr, as fast as it comes, and keeps the end of it, with secrets blotted out line by line.
-type tail struct {
+// Tail drains what FFmpeg writes to stderr, as fast as it comes, and keeps the end of it, with secrets blotted out line by line.
+type Tail struct {
 	pipe   *os.File
 	raw    syscall.RawConn // of pipe
 	hide   []string
@@ -34,8 +34,8 @@ type tailLine struct {
 }
 
 // newTail drains pipe until its end; wait returns after that.
-func newTail(pipe *os.File, hide []string, notice func(line string) (keep bool)) *tail {
-	t := &tail{pipe: pipe, hide: hide, notice: notice, done: make(chan struct{})}
+func newTail(pipe *os.File, hide []string, notice func(line string) (keep bool)) *Tail {
+	t := &Tail{pipe: pipe, hide: hide, notice: notice, done: make(chan struct{})}
 	t.raw, _ = pipe.SyscallConn() // fails only for a closed file
 	go func() {
 		defer close(t.done)
@@ -52,13 +52,13 @@ func newTail(pipe *os.File, hide []string, notice func(line string) (keep bool))
 }
 
 // wait returns when nobody can write any more and everything has been read.
-func (t *tail) wait() {
+func (t *Tail) wait() {
 	<-t.done
 	_ = t.pipe.Close() // only read from
 }
 
-// sync takes in what FFmpeg has written up to now, so that its notices are known before the pictures that it wrote after them.
-func (t *tail) sync() {
+// Sync takes in what FFmpeg has written up to now, so that its notices are known before the pictures that it wrote after them.
+func (t *Tail) Sync() {
 	_ = t.raw.Control(func(fd uintptr) {
 		for range 64 { // more than a pipe holds; who writes faster does not hold the pictures up
 			if more, _ := t.read(int(fd)); !more {
@@ -69,7 +69,7 @@ func (t *tail) sync() {
 }
 
 // read takes in one piece. more says that there may be another one right now, end that there will be none.
-func (t *tail) read(fd int) (more, end bool) {
+func (t *Tail) read(fd int) (more, end bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n, err := syscall.Read(fd, t.buf[:])
@@ -86,7 +86,7 @@ func (t *tail) read(fd int) (more, end bool) {
 }
 
 // take cuts what came into lines; t.mu is held.
-func (t *tail) take(b []byte) {
+func (t *Tail) take(b []byte) {
 	for len(b) > 0 {
 		i := bytes.IndexAny(b, "\r\n")
 		piece := b
@@ -103,7 +103,7 @@ func (t *tail) take(b []byte) {
 	}
 }
 
-func (t *tail) line(s string) {
+func (t *Tail) line(s string) {
 	s = t.clean(s)
 	if s == "" {
 		return
@@ -121,7 +121,7 @@ func (t *tail) line(s string) {
 	}
 }
 
-func (t *tail) clean(s string) string {
+func (t *Tail) clean(s string) string {
 	for _, h := range t.hide {
 		s = strings.ReplaceAll(s, h, "***")
 	}
@@ -129,10 +129,10 @@ func (t *tail) clean(s string) string {
 }
 
 // String is the kept end, lines joined by "; ".
-func (t *tail) String() string { return t.since(time.Time{}) }
+func (t *Tail) String() string { return t.Since(time.Time{}) }
 
-// since is the part of it that came after a moment.
-func (t *tail) since(moment time.Time) string {
+// Since is the part of it that came after a moment.
+func (t *Tail) Since(moment time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var lines []string
