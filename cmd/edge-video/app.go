@@ -21,6 +21,7 @@ import (
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/node/hub"
 	"github.com/edge-video/edge-video/node/link"
+	"github.com/edge-video/edge-video/node/web"
 )
 
 // app is one node with everything that runs in it.
@@ -38,7 +39,8 @@ type app struct {
 	links      *link.Watcher  // nil where there are none
 	uplink     *bridge.Worker // nil where all frames, or none, go to a hub
 	registrar  *registration.Registrar
-	first      *plan        // bridges to begin with
+	first      *plan // bridges to begin with
+	web        *web.Server
 	http       net.Listener // nil where there is none
 	control    *control     // set by runControl
 
@@ -77,6 +79,9 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 		a.links = link.New(linkConfig(c), a.server, a.server.Connect, log, a.reg)
 	}
 	a.registrar = a.newRegistrar(c)
+	if a.web, err = newWeb(c, a.webParts(), log); err != nil {
+		return nil, err
+	}
 	a.http, err = listenHTTP(c)
 	return a, err
 }
@@ -136,7 +141,7 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	})
 	work, working := errgroup.WithContext(ctx)
 	if a.http != nil {
-		work.Go(func() error { return serveHTTP(working, a.http, a.reg, a.bridges, a.readiness) })
+		work.Go(func() error { return a.web.Serve(working, a.http) })
 	}
 	select {
 	case <-a.server.Ready():
@@ -150,6 +155,9 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 		}
 		if a.links != nil {
 			work.Go(func() error { return a.links.Run(working) })
+		}
+		if a.http != nil {
+			work.Go(func() error { return a.web.Run(working) })
 		}
 		work.Go(func() error {
 			return a.runControl(working, func() {

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/web"
 )
 
 // listenHTTP opens the listener for HTTP, nil where there is none.
@@ -37,59 +37,66 @@ func address(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// serveHTTP serves until ctx ends: metrics of the process and of the bridges that it has, health and readiness.
-func serveHTTP(ctx context.Context, l net.Listener, reg *prometheus.Registry, b *bridges, ready func() readiness) error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+// metricsOf shows the metrics of the process and of the bridges that it has now.
+func metricsOf(reg *prometheus.Registry, b *bridges) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		all := append(prometheus.Gatherers{reg}, b.gatherers()...)
 		promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: reg}).ServeHTTP(w, r)
 	})
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready().answer(w) })
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		<-ctx.Done()
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if srv.Shutdown(grace) != nil {
-			// A client that holds on is cut off.
-			_ = srv.Close()
+}
+
+// newWeb makes what serves HTTP.
+func newWeb(c *config.Config, parts web.Parts, log *slog.Logger) (*web.Server, error) {
+	return web.New(web.Config{Site: c.Site, Node: c.Node, Version: programVersion(), Hub: c.Hub.Mirror, Access: accessOf(c),
+		Certificate: c.HTTP.TLS.Certificate, Key: c.HTTP.TLS.Key}, parts, log)
+}
+
+// accessOf is who may do what.
+func accessOf(c *config.Config) (a web.Access) {
+	for _, u := range c.HTTP.Users {
+		a.Users = append(a.Users, web.User{Name: u.Name, Role: web.Role(u.Role), PasswordHash: u.PasswordHash.Reveal()})
+	}
+	for _, t := range c.HTTP.Tokens {
+		a.Tokens = append(a.Tokens, web.Token{Name: t.Name, Role: web.Role(t.Role), TokenHash: t.TokenHash.Reveal()})
+	}
+	return a
+}
+
+// webParts are the node's as HTTP shows them.
+func (a *app) webParts() web.Parts {
+	p := web.Parts{Metrics: metricsOf(a.reg, a.bridges), Readiness: a.readiness, Connect: a.server.Connect,
+		Horizon: func() time.Duration { return a.fleet.Health().Horizon },
+		Reload: func(ctx context.Context) (lines []string, err error) {
+			changes, err := a.reload(ctx)
+			for _, c := range changes {
+				lines = append(lines, c.String())
+			}
+			return lines, err
+		}}
+	if a.hub != nil {
+		p.Sites = func() (all []web.Site) {
+			for _, s := range a.hub.Sites() {
+				all = append(all, web.Site{Site: s.Site, Connected: s.Connected, Since: s.Since.UTC(), LagFrames: s.Lag, Lag: s.Behind.Seconds(),
+					CatchUp: s.CatchUp.Seconds(), Error: s.Error, Warning: s.Warning})
+			}
+			return all
 		}
-	}()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving HTTP: %w", err)
 	}
-	<-closed
-	return nil
-}
-
-// readiness is the body of /readyz.
-type readiness struct {
-	Ready    bool     `json:"ready"`
-	Reasons  []string `json:"reasons"`  // why it is not ready
-	Degraded []string `json:"degraded"` // what is wrong beside
-}
-
-func (r readiness) answer(w http.ResponseWriter) {
-	body, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+	if a.links != nil {
+		p.Links = func() (all []web.Link) {
+			for _, l := range a.links.Links() {
+				all = append(all, web.Link{Name: l.Name, Hub: l.Hub, Up: l.Up, Since: l.Since.UTC(), RTT: l.RTT.Seconds(), Reconnects: l.Reconnects,
+					Mirrored: l.Mirrored, LagFrames: l.Lag, Lag: l.Behind.Seconds(), Error: l.Error, Warning: l.Warning})
+			}
+			return all
+		}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	if !r.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	// A client that has gone needs no answer.
-	_, _ = w.Write(append(body, '\n'))
+	return p
 }
 
 // readiness is not given only when capture itself is in danger: a camera or a sink that is down degrades the node, no more.
-func (a *app) readiness() readiness {
-	r := readiness{Reasons: []string{}, Degraded: []string{}}
+func (a *app) readiness() web.Readiness {
+	r := web.Readiness{Reasons: []string{}, Degraded: []string{}}
 	if err := a.server.Err(); err != nil {
 		r.Reasons = append(r.Reasons, err.Error())
 	}

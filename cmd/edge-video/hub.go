@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/edge-video/edge-video/node/web"
 )
 
 // lagging is how far a mirror may be behind its site before readiness names it.
@@ -10,7 +12,7 @@ const lagging = 5 * time.Second
 
 // siteReadiness adds what is wrong with the sites of a hub. One that no longer fits the disk makes the hub unready, since nobody else
 // keeps that site's frames.
-func (a *app) siteReadiness(r *readiness) {
+func (a *app) siteReadiness(r *web.Readiness) {
 	if a.hub == nil {
 		return
 	}
@@ -33,7 +35,7 @@ func (a *app) siteReadiness(r *readiness) {
 }
 
 // linkReadiness adds what is wrong with the links of a site. None of it makes the site unready: it goes on capturing.
-func (a *app) linkReadiness(r *readiness) {
+func (a *app) linkReadiness(r *web.Readiness) {
 	if a.links == nil {
 		return
 	}

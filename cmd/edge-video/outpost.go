@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node/web"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -38,7 +39,8 @@ type outpost struct {
 	log     *slog.Logger
 	reg     *prometheus.Registry
 	bridges *bridges
-	first   *plan        // bridges to begin with
+	first   *plan // bridges to begin with
+	web     *web.Server
 	http    net.Listener // nil where there is none
 
 	control atomic.Pointer[nats.Conn] // nil until the server has been met
@@ -56,6 +58,9 @@ func newOutpost(b *bridgeCommand, c *config.Config, server string, log *slog.Log
 	o.bridges = newBridges(o.connect, b.runs, log)
 	var err error
 	if o.first, err = o.bridges.prepare(c); err != nil {
+		return nil, err
+	}
+	if o.web, err = newWeb(c, web.Parts{Metrics: metricsOf(o.reg, o.bridges), Readiness: o.readiness}, log); err != nil {
 		return nil, err
 	}
 	o.http, err = listenHTTP(c)
@@ -89,7 +94,7 @@ func (o *outpost) dial(name string, more ...nats.Option) (*nats.Conn, error) {
 func (o *outpost) run(ctx context.Context, hangup <-chan os.Signal) error {
 	work, ctx := errgroup.WithContext(ctx)
 	if o.http != nil {
-		work.Go(func() error { return serveHTTP(ctx, o.http, o.reg, o.bridges, o.readiness) })
+		work.Go(func() error { return o.web.Serve(ctx, o.http) })
 	}
 	work.Go(func() error {
 		nc, err := o.meet(ctx)
@@ -186,7 +191,14 @@ func (o *outpost) reload(ctx context.Context) {
 	}
 	changes := config.Diff(o.config, next)
 	next = o.config.Adopt(next)
-	works, err := o.bridges.prepare(next)
+	_, err = next.HTTPAt(next.HTTP.Listen) // it stays where it is, and its users may have gone
+	var works *plan
+	if err == nil {
+		works, err = o.bridges.prepare(next)
+	}
+	if err == nil {
+		err = o.web.Update(accessOf(next))
+	}
 	if err != nil {
 		o.log.Error("the configuration is refused; the old one runs on", "err", err)
 		return
@@ -199,8 +211,8 @@ func (o *outpost) reload(ctx context.Context) {
 }
 
 // readiness is given while the node's server can be reached.
-func (o *outpost) readiness() readiness {
-	r := readiness{Reasons: []string{}, Degraded: []string{}}
+func (o *outpost) readiness() web.Readiness {
+	r := web.Readiness{Reasons: []string{}, Degraded: []string{}}
 	if nc := o.control.Load(); nc == nil || !nc.IsConnected() {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("the node's server at %s cannot be reached", config.URL(o.server)))
 	}

@@ -65,8 +65,14 @@ func (a *app) apply(ctx context.Context) ([]config.Change, error) {
 	if err := a.findFFmpeg(ctx, next); err != nil {
 		return nil, err
 	}
+	if _, err := next.HTTPAt(next.HTTP.Listen); err != nil {
+		return nil, err // the listener stays where it is, and its users may have gone
+	}
 	works, err := a.bridges.prepare(next)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.web.Update(accessOf(next)); err != nil {
 		return nil, err
 	}
 	if err := a.fleet.Update(ctx, fleetConfig(next), a.ffmpeg); err != nil {

@@ -20,6 +20,7 @@ func (k *checker) run() {
 	k.stream()
 	k.uplink()
 	k.listeners()
+	k.http()
 	k.nats()
 	k.reading("capture", k.c.Capture.Reading)
 	if n := k.c.Capture.StartsPerSecond; !(n > 0 && n <= 1000) {

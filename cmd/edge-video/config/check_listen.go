@@ -28,7 +28,7 @@ func (k *checker) listeners() {
 		{section: "nats", address: n.Listen, insecure: n.Insecure, credentials: accounts},
 		{section: "nats.leaf", address: n.Leaf.Listen, insecure: n.Leaf.Insecure, credentials: accounts || k.c.Hub.Mirror},
 		{section: "nats.cluster", address: n.Cluster.Listen, insecure: n.Cluster.Insecure, credentials: accounts},
-		{section: "http", address: k.c.HTTP.Listen, insecure: k.c.HTTP.Insecure},
+		{section: "http", address: k.c.HTTP.Listen, insecure: k.c.HTTP.Insecure, credentials: k.c.HTTP.credentials()},
 	} {
 		if l.address == "" || !k.listener(&l) {
 			continue
@@ -48,7 +48,7 @@ func (c *Config) HTTPAt(address string) (*Config, error) {
 	out.HTTP.Listen = address
 	r := &report{source: c.source, faulty: map[string]bool{}}
 	if address != "" {
-		(&checker{report: r, c: &out}).listener(&listener{section: "http", address: address, insecure: out.HTTP.Insecure})
+		(&checker{report: r, c: &out}).listener(&listener{section: "http", address: address, insecure: out.HTTP.Insecure, credentials: out.HTTP.credentials()})
 	}
 	_, err := r.result()
 	return &out, err
@@ -71,7 +71,9 @@ func (k *checker) listener(l *listener) bool {
 		return true
 	}
 	remedy := "listen on 127.0.0.1, or set " + l.section + ".insecure: true"
-	if l.section != "http" {
+	if l.section == "http" {
+		remedy += ", or name http.users: " + userCommand
+	} else {
 		remedy += ", or name a file with accounts in nats.config"
 	}
 	k.fail(l.path(), fmt.Sprintf("%q is open to others without credentials", l.address), remedy)

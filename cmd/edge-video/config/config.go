@@ -217,12 +217,6 @@ type Metadata struct {
 	MaxLen int    `yaml:"max_len"` // approximate
 }
 
-// HTTP configures the page, the API, metrics and health. An empty Listen means none.
-type HTTP struct {
-	Listen   string `yaml:"listen"`
-	Insecure bool   `yaml:"insecure"`
-}
-
 // Log configures what the node says about itself.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error

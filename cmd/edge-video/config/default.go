@@ -48,7 +48,7 @@ func Default() *Config {
 		Cameras:      []Camera{},
 		Bridges:      []Bridge{},
 		Registration: Registration{Retry: time.Minute, Timeout: 10 * time.Second},
-		HTTP:         HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:         HTTP{Listen: "127.0.0.1:8080", Users: []User{}, Tokens: []Token{}},
 		Log:          Log{Level: "info", Format: "tint"},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Change is one difference between two configurations.
@@ -39,8 +40,12 @@ type differ struct {
 }
 
 func (d *differ) add(key, what string) {
-	d.changes = append(d.changes, Change{Key: key, What: what, Restart: d.restart})
+	access := strings.HasPrefix(key, "http.users[") || strings.HasPrefix(key, "http.tokens[")
+	d.changes = append(d.changes, Change{Key: key, What: what, Restart: d.restart && !access})
 }
+
+// lists have entries with names.
+var lists = []reflect.Type{reflect.TypeFor[[]Camera](), reflect.TypeFor[[]Bridge](), reflect.TypeFor[[]User](), reflect.TypeFor[[]Token]()}
 
 // value compares two values of one type.
 func (d *differ) value(a, b reflect.Value, path string) {
@@ -49,7 +54,7 @@ func (d *differ) value(a, b reflect.Value, path string) {
 		return
 	}
 	switch {
-	case a.Type() == reflect.TypeFor[[]Camera]() || a.Type() == reflect.TypeFor[[]Bridge]():
+	case slices.Contains(lists, a.Type()):
 		d.named(a, b, path)
 	case a.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil():
 		d.value(a.Elem(), b.Elem(), path)
@@ -114,17 +119,18 @@ func (d *differ) named(a, b reflect.Value, path string) {
 	}
 }
 
-// name is the id of a camera or the name of a bridge.
+// name is the id of a camera, or the name of anything else.
 func name(v reflect.Value) string {
 	if c, ok := v.Interface().(Camera); ok {
 		return c.ID
 	}
-	return v.Interface().(Bridge).Name
+	return v.FieldByName("Name").String()
 }
 
 // Adopt is next as far as it can be put in force while the node runs: with c's own values for what needs a restart.
 func (c *Config) Adopt(next *Config) *Config {
 	out := *c
 	out.Capture, out.Cameras, out.Bridges, out.Registration, out.source = next.Capture, next.Cameras, next.Bridges, next.Registration, next.source
+	out.HTTP.Users, out.HTTP.Tokens = next.HTTP.Users, next.HTTP.Tokens
 	return &out
 }

@@ -75,6 +75,10 @@ func TestReference_ExamplesAreTheDefaults(t *testing.T) {
 	}
 	got.Site, got.Node = config.Default().Site, config.Default().Node
 	got.Registration.Token, got.Registration.TokenFile = "", ""
+	if len(got.HTTP.Users) != 1 || len(got.HTTP.Tokens) != 1 {
+		t.Errorf("got %d users and %d tokens, want one each", len(got.HTTP.Users), len(got.HTTP.Tokens))
+	}
+	got.HTTP.Users, got.HTTP.Tokens = []config.User{}, []config.Token{}
 	got.NATS.Leaf.Remotes, got.Cameras, got.Bridges = []config.Remote{}, []config.Camera{}, []config.Bridge{}
 	if d := diff(got, config.Default()); d != "" {
 		t.Errorf("the rest, -reference +Default:\n%s", d)

@@ -158,7 +158,7 @@ func refused() map[string][2]string {
 		"open nats":               {"nats:\n  listen: 0.0.0.0:4222", `f.yaml:2: nats.listen: "0.0.0.0:4222" is open to others without credentials; listen on 127.0.0.1, or set nats.insecure: true, or name a file with accounts in nats.config`},
 		"open leaf":               {"nats:\n  leaf:\n    listen: ':7422'", `f.yaml:3: nats.leaf.listen: ":7422" is open to others without credentials`},
 		"open cluster":            {"nats:\n  cluster:\n    name: x\n    listen: gate:6222", `f.yaml:4: nats.cluster.listen: "gate:6222" is open to others`},
-		"open http":               {"nats: {config: nats.conf}\nhttp:\n  listen: '[::]:8080'", `f.yaml:3: http.listen: "[::]:8080" is open to others without credentials; listen on 127.0.0.1, or set http.insecure: true`},
+		"open http":               {"nats: {config: nats.conf}\nhttp:\n  listen: '[::]:8080'", `f.yaml:3: http.listen: "[::]:8080" is open to others without credentials; listen on 127.0.0.1, or set http.insecure: true, or name http.users: edge-video user NAME makes one`},
 		"cluster without name":    {"nats: {cluster: {listen: '127.0.0.1:6222'}}", "f.yaml:1: nats.cluster.name: is missing"},
 		"cluster name with space": {"nats: {cluster: {name: a b}}", "f.yaml:1: nats.cluster.name: holds a space"},
 		"routes without listener": {"nats: {cluster: {routes: ['nats://h:6222']}}", "f.yaml:1: nats.cluster.routes: routes need a listener"},

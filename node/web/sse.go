@@ -1,0 +1,75 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const (
+	// stall is how long a viewer of something without an end may take nothing.
+	stall = 10 * time.Second
+	// heartbeat is how often something is sent on such a stream where there is nothing to tell.
+	heartbeat = 10 * time.Second
+)
+
+// outflow is an answer without an end, to a viewer who may be slow.
+type outflow struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+// flow begins an answer without an end. The caller calls leave at its end; out is nil where only the header is asked for.
+func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (out *outflow, leave func(), err error) {
+	who := client(r.Request)
+	if r.caller.name != "" {
+		who = "of " + r.caller.name
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // for proxies that would collect first
+	if r.Method == http.MethodHead {
+		return nil, nil, nil
+	}
+	leave, ok := s.streams.enter(who)
+	if !ok {
+		return nil, nil, busyf(http.StatusTooManyRequests, heartbeat, "too many streams are open: at most %d for one client and %d in all; close some", streamsEach, streamsMost)
+	}
+	out = &outflow{w: w, rc: http.NewResponseController(w)}
+	// A deadline for reading would end the request with it.
+	if err := out.rc.SetReadDeadline(time.Time{}); err != nil {
+		s.log.Debug("answering without an end", "err", err)
+	}
+	return out, leave, nil
+}
+
+// write sends and flushes. It fails when the viewer takes nothing for too long.
+func (o *outflow) write(p []byte) error {
+	if err := o.rc.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+		return fmt.Errorf("bounding a write: %w", err)
+	}
+	if _, err := o.w.Write(p); err != nil {
+		return err
+	}
+	return o.rc.Flush()
+}
+
+// send sends news as server-sent events.
+func (o *outflow) send(all ...news) error {
+	var b bytes.Buffer
+	for _, n := range all {
+		if n.id != "" {
+			fmt.Fprintf(&b, "id: %s\n", n.id)
+		}
+		if n.kind != "" {
+			fmt.Fprintf(&b, "event: %s\n", n.kind)
+		}
+		fmt.Fprintf(&b, "data: %s\n\n", n.body) // JSON has no line breaks
+	}
+	return o.write(b.Bytes())
+}
+
+// beat shows that the line is alive.
+func (o *outflow) beat() error { return o.write([]byte(":\n\n")) }

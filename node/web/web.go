@@ -1,0 +1,129 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Config is what a [Server] needs to know.
+type Config struct {
+	Site, Node, Version string
+	Hub                 bool
+	Access              Access
+	Certificate, Key    string // paths of PEM files; "" for HTTP without TLS
+}
+
+// Parts are the node's, as far as the server shows them. Functions return at once, but Reload.
+type Parts struct {
+	Metrics   http.Handler
+	Readiness func() Readiness
+
+	// The rest is nil where there is no API, as in a process with bridges alone.
+	Connect func(name string) (*nats.Conn, error)
+	Horizon func() time.Duration                    // how long an outage of a bridge still fits
+	Sites   func() []Site                           // of a hub
+	Links   func() []Link                           // to hubs
+	Reload  func(context.Context) ([]string, error) // changes, one each; an error is one of the configuration
+}
+
+// Readiness is the body of /readyz.
+type Readiness struct {
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`  // why it is not ready
+	Degraded []string `json:"degraded"` // what is wrong beside
+}
+
+// Server serves the API, the page, metrics and health.
+type Server struct {
+	config  Config
+	parts   Parts
+	log     *slog.Logger
+	mux     *http.ServeMux
+	gate    *gate
+	rates   *buckets
+	streams turnout
+	origins *http.CrossOriginProtection
+	local   atomic.Bool // it listens on loopback alone
+	proof   atomic.Pointer[tls.Certificate]
+	floor   atomic.Pointer[floor] // nil while there is no JetStream
+}
+
+// New makes a server. The error is that of a certificate that cannot be read.
+func New(config Config, parts Parts, log *slog.Logger) (*Server, error) {
+	s := &Server{config: config, parts: parts, log: log, mux: http.NewServeMux(), gate: newGate(config.Access), rates: newBuckets(),
+		origins: http.NewCrossOriginProtection()}
+	if err := s.readCertificate(); err != nil {
+		return nil, err
+	}
+	for _, r := range s.routes() {
+		s.mux.Handle(r.pattern, &door{s, r})
+	}
+	return s, nil
+}
+
+// Update puts other users and tokens in force, and reads the certificate again. Where that fails nothing has changed.
+func (s *Server) Update(access Access) error {
+	if err := s.readCertificate(); err != nil {
+		return err
+	}
+	s.gate.update(access)
+	return nil
+}
+
+func (s *Server) readCertificate() error {
+	if s.config.Certificate == "" {
+		return nil
+	}
+	c, err := tls.LoadX509KeyPair(s.config.Certificate, s.config.Key)
+	if err != nil {
+		return fmt.Errorf("http.tls: reading certificate and key: %w", err)
+	}
+	s.proof.Store(&c)
+	return nil
+}
+
+// Serve answers what comes to the listener until ctx ends.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		s.local.Store(a.IP.IsLoopback())
+	}
+	crowd := newCrowd(l)
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ConnState: crowd.note, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return ctx }}
+	var open net.Listener = crowd
+	if s.config.Certificate != "" {
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.proof.Load(), nil }}
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if srv.Shutdown(grace) != nil {
+			// A client that holds on is cut off.
+			_ = srv.Close()
+		}
+	}()
+	var err error
+	if srv.TLSConfig != nil {
+		err = srv.ServeTLS(open, "", "")
+	} else {
+		err = srv.Serve(open)
+	}
+	if ctx.Err() == nil {
+		return fmt.Errorf("serving HTTP: %w", err)
+	}
+	<-closed
+	return nil
+}
