@@ -59,6 +59,7 @@ func deadCount(t *testing.T, js jetstream.JetStream) int {
 
 // TestRequeue_WhatASinkRefusedArrivesAndLeavesDEAD has Redis refuse every frame until its fault is mended.
 func TestRequeue_WhatASinkRefusedArrivesAndLeavesDEAD(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	if err := cache.Client().Set(t.Context(), "frames", "no stream", 0).Err(); err != nil { // the metadata's key
 		t.Fatal(err)
@@ -102,6 +103,7 @@ func TestRequeue_WhatASinkRefusedArrivesAndLeavesDEAD(t *testing.T) {
 
 // TestReplay_BringsASpanAgainBesideTheLiveFrames replays to a real broker, with an outage in the middle, and once it is interrupted.
 func TestReplay_BringsASpanAgainBesideTheLiveFrames(t *testing.T) {
+	t.Parallel()
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	proxy := harness.StartProxy(t, broker.Addr())
 	q := bindQueue(t, broker)

@@ -242,6 +242,7 @@ func (c *crew) checkStates(js jetstream.JetStream) {
 // TestCluster_CamerasSurviveTheLossOfANode kills, holds still, cuts off and stops nodes: no frame that was stored is lost, every camera is
 // back in time, no two nodes read one for longer than the lease, and what a node that is back takes over has no gap.
 func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
+	t.Parallel()
 	c := startCrew(t, 6, "")
 	kills := []string{schema.StreamFrames}
 	if soak {
@@ -275,6 +276,7 @@ func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 
 // TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver gives three nodes one configuration and kills the one that delivers.
 func TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	c := startCrew(t, 3, lines(cacheBridge(cache.URL())))
 	at := -1

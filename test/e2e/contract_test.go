@@ -157,6 +157,7 @@ func sizeOf(t *testing.T, picture []byte) string {
 // TestContract_ConsumersOfTheOldEdgeVideoNeedNoChange runs a node with what was each generation's configuration, for consumers that know
 // nothing of it.
 func TestContract_ConsumersOfTheOldEdgeVideoNeedNoChange(t *testing.T) {
+	t.Parallel()
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	cache := harness.StartRedis(t, harness.RedisOptions{Password: "hunter2"})
 	t.Run("first generation", func(t *testing.T) { firstGeneration(t, broker, cache) })
@@ -336,6 +337,7 @@ cameras:
 // TestContract_EachHalfSurvivesItsOwnOutage takes RabbitMQ away while Redis is there, then Redis while RabbitMQ is there, and kills the node,
 // and the process that stores pictures, meanwhile. In the end every picture has been told of, in order, and is where its reference says.
 func TestContract_EachHalfSurvivesItsOwnOutage(t *testing.T) {
+	t.Parallel()
 	const away = 3 * time.Second
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	cache := harness.StartRedis(t, harness.RedisOptions{Persistent: true})

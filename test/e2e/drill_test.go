@@ -35,6 +35,7 @@ func bridgeState(t *testing.T, js jetstream.JetStream, name string) schema.Break
 
 // TestDrill_HoldsABridgeAndLosesNothing holds one of two bridges for its time, until it is interrupted, and until it is killed.
 func TestDrill_HoldsABridgeAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	other := harness.StartRedis(t, harness.RedisOptions{})
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),

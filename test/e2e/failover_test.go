@@ -17,6 +17,7 @@ import (
 // TestFailover_FramesGoOnAtTheReplica kills two masters under load: one that Sentinel watches, and the one of a cluster that has the
 // frames' stream.
 func TestFailover_FramesGoOnAtTheReplica(t *testing.T) {
+	t.Parallel()
 	group := harness.StartSentinels(t, harness.RedisOptions{Password: "pass"})
 	cluster := harness.StartRedisCluster(t, harness.RedisOptions{Password: "pass"})
 	master := cluster.Owner("frames")

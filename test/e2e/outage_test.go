@@ -17,6 +17,7 @@ const (
 
 // TestOutage_EveryStoredFrameArrivesInOrder takes the sinks away under load, one, the other, both, and one by a connection that hangs.
 func TestOutage_EveryStoredFrameArrivesInOrder(t *testing.T) {
+	t.Parallel()
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	cache := harness.StartRedis(t, harness.RedisOptions{Persistent: true})
 	brokerProxy, cacheProxy := harness.StartProxy(t, broker.Addr()), harness.StartProxy(t, cache.Addr())

@@ -90,6 +90,7 @@ func request(t *testing.T, n *harness.Node, subject string) string {
 
 // TestKick_HasAnAbsentCameraTriedNow waits out no pause of half a minute.
 func TestKick_HasAnAbsentCameraTriedNow(t *testing.T) {
+	t.Parallel()
 	live := harness.StartRTSP(t, harness.RTSPOptions{Width: 320, Height: 240, GOP: 10})
 	live.Stop()
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines("  - {id: gate, url: '" + live.URL() + "'}\n")})

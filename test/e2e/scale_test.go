@@ -88,6 +88,7 @@ func unordered(frames []*schema.Frame, got []arrival) []arrival {
 
 // TestBridgeProcesses_ShareADurableAndLoseNothingWhenKilled kills each of three processes in turn, under load.
 func TestBridgeProcesses_ShareADurableAndLoseNothingWhenKilled(t *testing.T) {
+	t.Parallel()
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	q := bindQueue(t, broker)
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Bridges: lines(brokerFor(broker.URL(), "shared"))})
@@ -115,6 +116,7 @@ func TestBridgeProcesses_ShareADurableAndLoseNothingWhenKilled(t *testing.T) {
 
 // TestBridgeProcesses_StandByAndKeepTheOrder kills the process whose turn it is, holds its successor still, and then restarts the node.
 func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
+	t.Parallel()
 	broker := harness.StartRabbitMQ(t, harness.RabbitMQOptions{})
 	q := bindQueue(t, broker)
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Bridges: lines(brokerFor(broker.URL(), "standby"))})
@@ -169,6 +171,7 @@ func TestBridgeProcesses_StandByAndKeepTheOrder(t *testing.T) {
 
 // TestBridgeProcess_OutlivesItsNodeAndEndsInOrder starts one before its node, which hands the bridge over to it, and takes the node away.
 func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	options := harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2"))}
 	with := func(keys string) string {
@@ -240,6 +243,7 @@ func TestBridgeProcess_OutlivesItsNodeAndEndsInOrder(t *testing.T) {
 
 // TestBridgeProcess_NeedsFewRightsAndTellsNoPassword runs one as the user of the example, through an outage with a backlog.
 func TestBridgeProcess_NeedsFewRightsAndTellsNoPassword(t *testing.T) {
+	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	users := filepath.Join(t.TempDir(), "nats.conf")
 	example, err := os.ReadFile("../../deploy/nats-users.conf")
