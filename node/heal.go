@@ -12,7 +12,7 @@ import (
 )
 
 // healthTries is how often the server is asked before it counts as ill: without a listener it tosses a coin where its answer took more
-// than a millisecond, as on a busy machine (nats-server 2.15.2, readyForConnections).
+// than a millisecond, as on a busy machine (nats-server 2.15, readyForConnections).
 const healthTries = 8
 
 // fault is why the streams cannot be written, by the server's own account of its health.
@@ -47,9 +47,18 @@ func ofStorage(fault error) bool {
 	})
 }
 
+// halfMade is what the server also says of a stream that is being made or removed, which on a busy machine takes a while: it counts when it
+// is said twice.
+const halfMade = "could not be recovered"
+
 // watch looks at the server once, and heals it.
 func (s *Server) watch(ctx context.Context) {
 	fault := s.fault()
+	if fault != nil && strings.Contains(fault.Error(), halfMade) && fault.Error() != s.doubt {
+		s.doubt = fault.Error()
+		return
+	}
+	s.doubt = ""
 	waits := errors.Is(s.Err(), errUnsettled)
 	switch {
 	case fault != nil && !errors.Is(fault, errUnsettled):

@@ -48,6 +48,7 @@ type Server struct {
 	reloads  sync.RWMutex // held by one reload at a time; see steady
 
 	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
+	doubt      string // a fault that counts when it is seen again; of Run's goroutine
 
 	mu    sync.Mutex
 	srv   *server.Server // nil while down
