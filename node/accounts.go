@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -13,22 +14,41 @@ import (
 // framesAccount holds the streams, where nats.config does not define accounts itself.
 const framesAccount = "FRAMES"
 
-// users are those that the node itself defines, by their public keys.
+// users are those that the node itself defines, with keys that are new in each run.
 type users struct {
-	self      string // the node, inside the process
-	anonymous string // whoever shows no credentials, where nats.config defines no users
+	self      user // the node, inside the process
+	anonymous user // whoever shows no credentials, where nats.config defines no users
+	operator  user // whoever may read the node's context file for the nats CLI
+	system    user // the same in the system account, which server reports are asked of
 }
 
-func newUser() (nkeys.KeyPair, string, error) {
-	user, err := nkeys.CreateUser()
+// user has a key pair; its public key is the user's name.
+type user struct {
+	nkeys.KeyPair
+	name string
+}
+
+func newUser() (user, error) {
+	pair, err := nkeys.CreateUser()
 	if err != nil {
-		return nil, "", fmt.Errorf("making a user: %w", err)
+		return user{}, fmt.Errorf("making a user: %w", err)
 	}
-	key, err := user.PublicKey()
+	name, err := pair.PublicKey()
 	if err != nil {
-		return nil, "", fmt.Errorf("making a user: %w", err)
+		return user{}, fmt.Errorf("making a user: %w", err)
 	}
-	return user, key, nil
+	return user{pair, name}, nil
+}
+
+func newUsers() (users, error) {
+	var own users
+	for _, u := range []*user{&own.self, &own.anonymous, &own.operator, &own.system} {
+		var err error
+		if *u, err = newUser(); err != nil {
+			return users{}, err
+		}
+	}
+	return own, nil
 }
 
 // connectionTypes are allowed ways to connect, as the server writes them.
@@ -50,7 +70,7 @@ func (c *ServerConfig) accounts(o *server.Options, own users, sites []Site) erro
 	if o.Authorization != "" {
 		return errors.New("nats.config gives an authorization token; name users instead, so that the node can have one of its own")
 	}
-	open := len(o.Users) == 0 && len(o.Nkeys) == 0 && o.Username == "" && len(o.Accounts) == 0
+	open := asksNobody(o)
 	frames, err := streamAccount(o)
 	if err != nil {
 		return err
@@ -75,16 +95,45 @@ func (c *ServerConfig) accounts(o *server.Options, own users, sites []Site) erro
 			may[jwt.ConnectionTypeLeafnode] = struct{}{}
 			may[jwt.ConnectionTypeLeafnodeWS] = struct{}{}
 		}
-		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.anonymous, Account: frames, AllowedConnectionTypes: may})
-		o.NoAuthUser = own.anonymous
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.anonymous.name, Account: frames, AllowedConnectionTypes: may})
+		o.NoAuthUser = own.anonymous.name
 	}
-	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.self, Account: frames, AllowedConnectionTypes: connectionTypes(jwt.ConnectionTypeInProcess)})
+	here := connectionTypes(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket)
+	o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.self.name, Account: frames, AllowedConnectionTypes: connectionTypes(jwt.ConnectionTypeInProcess)},
+		&server.NkeyUser{Nkey: own.operator.name, Account: frames, AllowedConnectionTypes: here})
+	if system := systemAccount(o); system != nil {
+		o.Nkeys = append(o.Nkeys, &server.NkeyUser{Nkey: own.system.name, Account: system, AllowedConnectionTypes: here})
+	}
 	for _, r := range o.LeafNode.Remotes {
 		if r.LocalAccount == "" {
 			r.LocalAccount = frames.GetName()
 		}
 	}
 	return siteAccounts(o, frames, sites)
+}
+
+// asksNobody reports whether nats.config leaves clients without credentials.
+func asksNobody(o *server.Options) bool {
+	return len(o.Users) == 0 && len(o.Nkeys) == 0 && o.Username == "" && len(o.Accounts) == 0
+}
+
+// systemAccount is the server's own account, nil where nats.config switches it off.
+func systemAccount(o *server.Options) *server.Account {
+	if o.NoSystemAccount {
+		return nil
+	}
+	name := cmp.Or(o.SystemAccount, server.DEFAULT_SYSTEM_ACCOUNT)
+	for _, a := range o.Accounts {
+		if a.GetName() == name {
+			return a
+		}
+	}
+	if name != server.DEFAULT_SYSTEM_ACCOUNT {
+		return nil // the server says that there is none of that name
+	}
+	a := server.NewAccount(name)
+	o.Accounts, o.SystemAccount = append(o.Accounts, a), name
+	return a
 }
 
 func loopback(host string) bool {

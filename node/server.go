@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nkeys"
 )
 
 // ErrServerDown says that the embedded server is not running now.
@@ -41,7 +40,6 @@ type Server struct {
 	config ServerConfig
 	log    *slog.Logger
 	ready  chan struct{} // closed once the streams exist
-	user   nkeys.KeyPair // the node's own
 	users  users
 
 	restarts chan string  // reasons; holds one
@@ -60,15 +58,11 @@ type Server struct {
 
 // NewServer makes a server; Run starts it.
 func NewServer(config ServerConfig, log *slog.Logger) (*Server, error) {
-	user, self, err := newUser()
+	own, err := newUsers()
 	if err != nil {
 		return nil, err
 	}
-	_, anonymous, err := newUser()
-	if err != nil {
-		return nil, err
-	}
-	return &Server{config: config, log: log, ready: make(chan struct{}), user: user, users: users{self: self, anonymous: anonymous},
+	return &Server{config: config, log: log, ready: make(chan struct{}), users: own,
 		restarts: make(chan string, 1), heard: map[int]heard{}, err: errors.New("starting: recovering stored frames")}, nil
 }
 
@@ -129,7 +123,7 @@ func (s *Server) clientError(nc *nats.Conn, _ *nats.Subscription, err error) {
 // credentials signs the server's challenge as the node's own user.
 func (s *Server) credentials() nats.Option {
 	return func(o *nats.Options) error {
-		o.Nkey, o.SignatureCB = s.users.self, s.user.Sign
+		o.Nkey, o.SignatureCB = s.users.self.name, s.users.self.Sign
 		return nil
 	}
 }
@@ -234,6 +228,9 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	s.setErr(nil)
 	s.log.Info("stream ready", "data_dir", s.config.DataDir, "nats", clientURL(srv), "took", time.Since(began).Round(time.Millisecond))
+	if s.writeContexts(srv, opts) {
+		s.showContext(opts)
+	}
 	return nil
 }
 

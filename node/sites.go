@@ -63,7 +63,7 @@ func AddSite(dataDir, name string, replace bool) ([]byte, error) {
 	if at >= 0 && !replace {
 		return nil, fmt.Errorf("%w: %s", ErrSiteExists, name)
 	}
-	user, key, err := newUser()
+	user, err := newUser()
 	if err != nil {
 		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
 	}
@@ -73,9 +73,9 @@ func AddSite(dataDir, name string, replace bool) ([]byte, error) {
 		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
 	}
 	if at >= 0 {
-		sites[at].Key = key
+		sites[at].Key = user.name
 	} else {
-		sites = append(sites, Site{Name: name, Key: key})
+		sites = append(sites, Site{Name: name, Key: user.name})
 	}
 	if err := writeSites(dataDir, sites); err != nil {
 		return nil, err
@@ -102,17 +102,21 @@ func writeSites(dataDir string, sites []Site) error {
 	if err != nil {
 		return fmt.Errorf("encoding the sites: %w", err)
 	}
-	if err := os.MkdirAll(dataDir, 0o700); err != nil {
-		return fmt.Errorf("writing the sites: %w", err)
-	}
-	name := filepath.Join(dataDir, sitesFile)
-	if err := os.WriteFile(name+".new", append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing the sites: %w", err)
-	}
-	if err := os.Rename(name+".new", name); err != nil {
+	if err := replaceFile(filepath.Join(dataDir, sitesFile), append(text, '\n')); err != nil {
 		return fmt.Errorf("writing the sites: %w", err)
 	}
 	return nil
+}
+
+// replaceFile writes a file for its owner alone, as a whole, in a folder that it makes where there is none.
+func replaceFile(name string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
 }
 
 // siteAccounts makes an account for each site with credentials. What its leaf node sends and asks for stays in there; the streams'
@@ -230,5 +234,6 @@ func (s *Server) reload() error {
 	if err := srv.ReloadOptions(opts); err != nil {
 		return fmt.Errorf("changing the embedded NATS server: %w", err)
 	}
+	s.writeContexts(srv, opts) // the certificate may be another
 	return nil
 }

@@ -7,11 +7,8 @@ func (c *ServerConfig) Payload() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var own users
-	if _, own.self, err = newUser(); err != nil {
-		return 0, err
-	}
-	if _, own.anonymous, err = newUser(); err != nil {
+	own, err := newUsers()
+	if err != nil {
 		return 0, err
 	}
 	o, err := c.options(own, sites, func(error) {})

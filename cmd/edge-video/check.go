@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ func (k *checkCommand) Run(ctx context.Context, c console) error {
 		writeHorizon(&b, cfg)
 	}
 	writeBridges(&b, cfg)
+	writeContext(&b, cfg)
 	if disk, err := node.DiskOf(cfg.DataDir); err == nil && disk.Free < int64(cfg.Stream.MaxBytes) {
 		notes = append(notes, fmt.Sprintf("stream.max_bytes %s is more than the %s free on the disk of data_dir now", cfg.Stream.MaxBytes, about(disk.Free)))
 	}
@@ -114,6 +116,15 @@ func writeBridges(b *bytes.Buffer, cfg *config.Config) {
 		}
 		fmt.Fprintf(b, "%s: %sto %s; by %s, workers: %s\n", br.Name, brought(br), destination(br), by, br.Workers)
 	}
+}
+
+// writeContext says how to look inside the running node, where clients can reach it.
+func writeContext(b *bytes.Buffer, cfg *config.Config) {
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil || cfg.NATS.Listen == "" && cfg.NATS.Config == "" {
+		return
+	}
+	fmt.Fprintf(b, "\n# nats CLI, once the node runs, for whoever may read data_dir\nnats --context %s stream report\n", shellQuote(node.ContextFile(dir)))
 }
 
 // brought is what a bridge delivers in place of pictures, for people.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
+	"github.com/edge-video/edge-video/node"
 )
 
 type demoCommand struct {
@@ -108,20 +109,17 @@ func freeAddress(address string) string {
 }
 
 func (d *demoCommand) explain(w io.Writer, cfg *config.Config) {
-	server := ""
-	if cfg.NATS.Listen != "127.0.0.1:4222" {
-		server = " --server " + cfg.NATS.Listen
-	}
 	fmt.Fprintf(w, `edge-video demo: four made-up cameras, each read by one FFmpeg, every picture stored in the embedded JetStream.
 
-  look at what is stored      nats%[1]s stream info FRAMES
-  frames as they come         nats%[1]s sub 'frames.demo.>' --headers-only
-  one picture into a file     nats%[1]s stream get FRAMES -S frames.demo.cam-1 --json | jq -r .data | base64 -d > cam-1.jpg
-  state of the cameras        nats%[1]s kv watch cameras
-  what happened               nats%[1]s stream view EVENTS
+  the nats CLI finds it by    export NATS_CONTEXT=%[1]s
+  look at what is stored      nats stream info FRAMES
+  frames as they come         nats sub 'frames.demo.>' --headers-only
+  one picture into a file     nats stream get FRAMES -S frames.demo.cam-1 --json | jq -r .data | base64 -d > cam-1.jpg
+  state of the cameras        nats kv watch cameras
+  what happened               nats stream view EVENTS
   readiness, metrics          curl http://%[2]s/readyz   curl http://%[2]s/metrics
 
-`, server, cfg.HTTP.Listen)
+`, node.ContextFile(cfg.DataDir), cfg.HTTP.Listen)
 	for _, b := range cfg.Bridges {
 		fmt.Fprintf(w, "bridge %s: to %s\n", b.Name, destination(b))
 	}
