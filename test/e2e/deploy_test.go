@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,27 +28,6 @@ func deployed(t *testing.T, name string) string {
 	return string(text)
 }
 
-// documented are the lines of the shell blocks of deploy/README.md that match.
-func documented(t *testing.T, pattern string) []string {
-	t.Helper()
-	var all []string
-	wanted, block, shell := regexp.MustCompile(pattern), false, false
-	for line := range strings.Lines(strings.ReplaceAll(deployed(t, "README.md"), "\\\n", "")) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, "```"):
-			block = !block
-			shell = block && line == "```"
-		case shell && wanted.MatchString(line):
-			all = append(all, line)
-		}
-	}
-	if len(all) == 0 {
-		t.Fatalf("deploy/README.md has no command %s", pattern)
-	}
-	return all
-}
-
 // secretsOf makes the certificate that the guide makes, and returns its folder.
 func secretsOf(t *testing.T) string {
 	t.Helper()
@@ -57,7 +35,7 @@ func secretsOf(t *testing.T) string {
 	if err := os.Mkdir(filepath.Join(dir, "secrets"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", documented(t, "^openssl req")[0])
+	cmd := exec.Command("bash", "-c", documented(t, "deploy/README.md", "^openssl req")[0])
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -116,6 +94,11 @@ func TestDeploy_HubSiteAndClusterRunFromTheirFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, command := range documented(t, "README.md", "^nats kv ls leases") {
+			if out := shell(t, nodes[0], command); !strings.Contains(string(out), "lisbon.") {
+				t.Errorf("%s shows no lease:\n%s", command, out)
+			}
+		}
 		if info := stream.CachedInfo(); info.Config.Replicas != 3 || info.Cluster == nil || len(info.Cluster.Replicas) != 2 {
 			t.Errorf("FRAMES is held by %+v", info.Cluster)
 		}
@@ -144,7 +127,11 @@ func TestDeploy_PlainNATSServerIsAHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	harness.WaitFor(t, time.Minute, "the site to answer over its link", func() bool { return lastOf(t, over, schema.StreamFrames) > 0 })
-	for _, command := range documented(t, "^nats stream ") {
+	commands := documented(t, "deploy/README.md", "^nats stream .*(FRAMES|EVENTS)_lisbon")
+	if len(commands) < 3 {
+		t.Fatalf("the guide has only the commands %q", commands)
+	}
+	for _, command := range commands {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", command)
 		cmd.Dir = filepath.Join(deployDir, "nats-hub")
 		cmd.Env = append(os.Environ(), "NATS_URL="+hub.URL(), "HOME="+t.TempDir())

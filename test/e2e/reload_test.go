@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -120,4 +122,19 @@ func TestKick_HasAnAbsentCameraTriedNow(t *testing.T) {
 	if out, err := kick("gate", "--server", n.NATSURL()); err != nil || !strings.Contains(out, "is up") {
 		t.Errorf("a camera that delivers: %v, %s", err, out)
 	}
+}
+
+// shell runs a command line against the node.
+func shell(t *testing.T, n *harness.Node, command string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", command)
+	cmd.Env = append(os.Environ(), "NATS_URL="+n.NATSURL(), "HOME="+t.TempDir())
+	cmd.WaitDelay = 20 * time.Second
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("%s: %v\n%s", command, err, said.String())
+	}
+	return out
 }

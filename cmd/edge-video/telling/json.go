@@ -30,7 +30,7 @@ func ofJSON(body []byte) string {
 	}
 	var text string
 	switch {
-	case holds("subject", "data"):
+	case holds("subject", "data"), holds("Subject", "Data"):
 		text = ofMessage(body)
 	case holds("class", "kind", "name"):
 		text = ofEvent(body)
@@ -47,11 +47,12 @@ func ofJSON(body []byte) string {
 // ofMessage is about a message as the nats CLI writes it with --json or --dump. "" is for what is none, here and in what follows.
 func ofMessage(body []byte) string {
 	var m struct {
-		Subject string    `json:"subject"`
-		Seq     uint64    `json:"seq"`
-		Header  []byte    `json:"hdrs"`
-		Data    []byte    `json:"data"`
-		Time    time.Time `json:"time"`
+		Subject string      `json:"subject"`
+		Seq     uint64      `json:"seq"`
+		Encoded []byte      `json:"hdrs"`   // --json
+		Header  nats.Header `json:"header"` // --dump
+		Data    []byte      `json:"data"`
+		Time    time.Time   `json:"time"`
 	}
 	if json.Unmarshal(body, &m) != nil {
 		return ""
@@ -60,10 +61,11 @@ func ofMessage(body []byte) string {
 	if m.Seq > 0 {
 		text += " " + strconv.FormatUint(m.Seq, 10)
 	}
-	if header, err := nats.DecodeHeadersMsg(m.Header); err == nil {
-		if f, err := schema.Decode(m.Subject, header, m.Data); err == nil {
-			text += fmt.Sprintf(", frame %d.%d, captured %s by %s", f.Epoch, f.Seq, f.Captured.Format(schema.CapturedLayout), f.Node)
-		}
+	if header, err := nats.DecodeHeadersMsg(m.Encoded); err == nil {
+		m.Header = header
+	}
+	if f, err := schema.Decode(m.Subject, m.Header, m.Data); err == nil {
+		text += fmt.Sprintf(", frame %d.%d, captured %s by %s", f.Epoch, f.Seq, f.Captured.Format(schema.CapturedLayout), f.Node)
 	}
 	if !m.Time.IsZero() {
 		text += ", stored " + m.Time.UTC().Format(time.RFC3339Nano)

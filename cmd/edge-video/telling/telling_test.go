@@ -68,6 +68,8 @@ func bodies(t testing.TB) map[string]struct {
 		"bridge": {asJSON(t, schema.BridgeStatus{State: schema.BreakerOpen, Since: at, Pending: 3, Delivered: 4, Error: "refused", Node: "gate-7"}),
 			`^bridge with its breaker open since 2026-11-23T07:44:05Z, 3 frames wait, 4 delivered, node gate-7: refused$`},
 		"stored": {stored, `^frame lisbon\.dock-1\.1795419833100\.123, image/jpeg 320x240, captured 2026-11-23T07:44:05\.298003Z, is kept under frames:dock-1:1$`},
+		"dump of the CLI": {asJSON(t, map[string]any{"Subject": "frames.lisbon.dock-1", "Header": frame.Header(), "Data": picture}),
+			`^frames\.lisbon\.dock-1, frame 1795419833100\.123, captured 2026-11-23T07:44:05\.298003Z by gate-7: JPEG, 320x240, `},
 		"message of the CLI": {asJSON(t, map[string]any{"subject": "frames.lisbon.dock-1", "seq": 9, "hdrs": header.Bytes(), "data": picture, "time": at}),
 			`^frames\.lisbon\.dock-1 9, frame 1795419833100\.123, captured 2026-11-23T07:44:05\.298003Z by gate-7, stored 2026-11-23T07:44:05\.298003Z: JPEG, 320x240, `},
 	}

@@ -1,0 +1,62 @@
+package e2e_test
+
+import (
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/edge-video/edge-video/test/harness"
+)
+
+// TestSlowReader_CostsNobodyElseAnything stops a nats CLI that reads all frames, and has another that writes to a pipe which nobody reads.
+// Cameras and bridges go on, the node's memory stays bounded, and the one that stands still is cut off.
+func TestSlowReader_CostsNobodyElseAnything(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("nats"); err != nil {
+		t.Fatal("the nats CLI is missing: run make deps, which puts it into bin, and put bin on PATH")
+	}
+	cache := harness.StartRedis(t, harness.RedisOptions{})
+	n := harness.StartNode(t, harness.NodeOptions{Program: program, Bridges: lines(cacheBridge(cache.URL())),
+		Cameras: lines("  - {id: cam-1, url: 'lavfi:nullsrc=size=640x360:rate=10,noise=alls=60:allf=t', quality: 2}\n")})
+	harness.WaitFor(t, 30*time.Second, "frames", func() bool { return n.Metric("edge_video_bridge_delivered_total") > 5 })
+	read := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("nats", append([]string{"--server", n.NATSURL(), "sub", "frames.>", "--raw"}, args...)...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			out.Close()
+			_ = cmd.Wait() // it was killed
+		})
+		if _, err := out.Read(make([]byte, 1)); err != nil { // of the first frame; the rest fills the pipe
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	read()
+	still := read()
+	if err := still.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped, before, memory := time.Now(), n.Metric("edge_video_frames_processed_total"), n.Metric("process_resident_memory_bytes")
+	harness.WaitFor(t, time.Minute, "the reader that stands still to be cut off", func() bool { return n.Metric("gnatsd_varz_slow_consumers") > 0 })
+	frames, waited := n.Metric("edge_video_frames_processed_total")-before, time.Since(stopped).Seconds()
+	if frames < 3*waited { // what a full machine reads of it is another matter
+		t.Errorf("%v frames were stored in %.1f s, of a camera that sends 10 a second", frames, waited)
+	}
+	if dropped := n.Metric("edge_video_frames_dropped_total"); dropped > 0 {
+		t.Errorf("%v frames were dropped", dropped)
+	}
+	harness.WaitFor(t, 10*time.Second, "the bridge to have all of them", func() bool { return n.Metric("edge_video_bridge_pending_frames") < 10 })
+	if grown := n.Metric("process_resident_memory_bytes") - memory; grown > 300<<20 { // of which half may wait for the reader
+		t.Errorf("the node has come to take %.0f MiB more", grown/(1<<20))
+	}
+	t.Logf("cut off after %.1f s, in which %v frames were stored", waited, frames)
+}
