@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,8 +62,9 @@ type Fleet struct {
 	ended   chan struct{} // closed when no order is taken any more
 
 	mu      sync.Mutex
-	posts   map[string]*post // replaced as a whole
-	coming  map[string]*post // the same
+	pauses  jetstream.KeyValue // set ahead of posts
+	posts   map[string]*post   // replaced as a whole
+	coming  map[string]*post   // the same
 	horizon horizon
 	strain  string // why the machine is too small, "" while it is not
 }
@@ -112,7 +114,14 @@ func (f *Fleet) read(ctx context.Context, pub *publisher, js jetstream.JetStream
 	if err != nil {
 		return err
 	}
-	r := &roster{past: past, coming: map[string]*post{}, fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
+	paused, err := openPauses(ctx, js, f.config.Site)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.pauses = paused.bucket
+	f.mu.Unlock()
+	r := &roster{past: past, paused: paused, coming: map[string]*post{}, fleet: f, pub: pub, js: js, journal: j, census: &census{fleet: f, journal: j}, starts: newTurnstile(f.config.StartsPerSecond),
 		ffmpeg: f.ffmpeg, posts: map[string]*post{}}
 	if f.shares == nil {
 		err = f.capture(ctx, r, j)
@@ -141,6 +150,7 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 	defer close(inflows)
 	var since inflow // the last that was taken
 	machine := processor{read: machineTime}
+	pauses := r.paused.watcher.Updates()
 	for {
 		select {
 		case <-ctx.Done():
@@ -149,6 +159,12 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			returnMemory()
 		case do := <-f.orders:
 			do(r)
+		case e, more := <-pauses:
+			if !more { // the connection is ending
+				pauses = nil
+			} else if e != nil {
+				r.pause(e)
+			}
 		case u := <-f.updates:
 			err := r.update(ctx, u.config, u.ffmpeg)
 			if err == nil && f.shares != nil {
@@ -222,10 +238,42 @@ func (f *Fleet) Kick(id string) (waited bool, err error) {
 	return p.reader.Kick(), nil
 }
 
+// Pause has a camera left alone by whichever node of the site reads it, also after a restart, until it is resumed. Its error is [ErrNoCamera],
+// where this node does not read the camera, or that of the bucket.
+func (f *Fleet) Pause(ctx context.Context, id string) error {
+	return f.keepPause(id, func(pauses jetstream.KeyValue, key string) error {
+		value, err := json.Marshal(schema.Pause{Since: time.Now().UTC(), Node: f.config.Node})
+		if err != nil {
+			return err
+		}
+		_, err = pauses.Put(ctx, key, value)
+		return err
+	})
+}
+
+// Resume has a paused camera read again. Its errors are those of Pause.
+func (f *Fleet) Resume(ctx context.Context, id string) error {
+	return f.keepPause(id, func(pauses jetstream.KeyValue, key string) error { return pauses.Purge(ctx, key) })
+}
+
+func (f *Fleet) keepPause(id string, keep func(pauses jetstream.KeyValue, key string) error) error {
+	f.mu.Lock()
+	pauses, p := f.pauses, f.posts[id]
+	f.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("%w: %q", ErrNoCamera, id)
+	}
+	if err := keep(pauses, schema.StatusKey(f.config.Site, id)); err != nil {
+		return fmt.Errorf("writing bucket %s: %w", schema.BucketPauses, err)
+	}
+	return nil
+}
+
 // Health is what readiness wants to know of capture.
 type Health struct {
 	Up       int      // cameras that deliver
-	Cameras  int      // that this node reads
+	Paused   int      // cameras that are not to be read
+	Cameras  int      // that this node reads, the paused ones included
 	Cut      string   // why it may read none, "" while it may
 	Degraded []string // one reason for each camera that does not, and one where the machine is too small for them
 	Horizon  time.Duration
@@ -233,7 +281,7 @@ type Health struct {
 
 // Health reports on the cameras.
 func (f *Fleet) Health() Health {
-	up, down := reasons(f.now())
+	up, paused, down := reasons(f.now())
 	cut, uneven := "", []string(nil)
 	if f.shares != nil {
 		cut, uneven = f.shares.Health()
@@ -243,7 +291,7 @@ func (f *Fleet) Health() Health {
 	if f.strain != "" {
 		down = append(down, f.strain)
 	}
-	return Health{Up: up, Cameras: len(f.posts), Cut: cut, Degraded: append(down, uneven...), Horizon: f.horizon.left}
+	return Health{Up: up, Paused: paused, Cameras: len(f.posts), Cut: cut, Degraded: append(down, uneven...), Horizon: f.horizon.left}
 }
 
 // Cameras is the state of each camera by its id.

@@ -10,7 +10,7 @@ import (
 type metrics struct {
 	processed, dropped, rejected, lost, restarts *prometheus.CounterVec
 	latency, bytes                               *prometheus.HistogramVec
-	up, breaker, look, decoder, last             *prometheus.GaugeVec
+	up, paused, breaker, look, decoder, last     *prometheus.GaugeVec
 	horizon, processor                           prometheus.Gauge
 }
 
@@ -36,6 +36,8 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 			Help: "When the newest frame acknowledged by the stream was captured, in Unix seconds; none before the first."}, []string{"camera_id"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_up", ConstLabels: labels,
 			Help: "1 while the camera's pictures arrive."}, []string{"camera_id"}),
+		paused: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_paused", ConstLabels: labels,
+			Help: "1 while an operator has the camera left alone; it is not up then."}, []string{"camera_id"}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_breaker_state", ConstLabels: labels,
 			Help: "The camera's breaker: 0 closed, 1 half-open, 2 open."}, []string{"camera_id"}),
 		look: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "edge_video_camera_look", ConstLabels: labels,
@@ -47,7 +49,7 @@ func newMetrics(reg prometheus.Registerer, site string) *metrics {
 		processor: prometheus.NewGauge(prometheus.GaugeOpts{Name: "edge_video_processor_busy_ratio", ConstLabels: labels,
 			Help: "The part of the machine's processor time that is in use, by anyone; from 0.95 on cameras may deliver less than asked for."}),
 	}
-	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.bytes, m.up, m.breaker, m.look, m.decoder, m.last,
+	reg.MustRegister(m.processed, m.dropped, m.rejected, m.lost, m.restarts, m.latency, m.bytes, m.up, m.paused, m.breaker, m.look, m.decoder, m.last,
 		m.horizon, m.processor)
 	return m
 }
@@ -67,6 +69,7 @@ func (m *metrics) looks(id string, look camera.Look) {
 func (m *metrics) start(id string) {
 	m.lost.WithLabelValues(id)
 	m.up.WithLabelValues(id)
+	m.paused.WithLabelValues(id)
 	m.breaker.WithLabelValues(id)
 	m.looks(id, camera.LookFine)
 	for _, reason := range []string{dropQueueFull, dropShutdown} {
@@ -81,7 +84,7 @@ func (m *metrics) forget(id string) {
 	for _, counters := range []*prometheus.CounterVec{m.processed, m.dropped, m.rejected, m.lost, m.restarts} {
 		counters.DeletePartialMatch(of)
 	}
-	for _, gauges := range []*prometheus.GaugeVec{m.up, m.breaker, m.look, m.decoder, m.last} {
+	for _, gauges := range []*prometheus.GaugeVec{m.up, m.paused, m.breaker, m.look, m.decoder, m.last} {
 		gauges.DeletePartialMatch(of)
 	}
 	m.latency.DeletePartialMatch(of)

@@ -20,6 +20,7 @@ type roster struct {
 	pub     *publisher
 	js      jetstream.JetStream
 	past    *past
+	paused  *pauses
 	journal *journal.Journal
 	census  *census
 	starts  *turnstile
@@ -98,6 +99,12 @@ func (r *roster) begin(ctx context.Context, c CameraConfig, lastEpoch int64, ter
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
 	p.station.lane.sends = p.station.sends
 	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.pass, p.station)
+	if r.paused.cameras[c.ID] {
+		p.station.rest(true)
+		p.reader.Rest(true)
+		p.station.works(true) // it is left alone here as well as anywhere
+		p.station.publish()
+	}
 	ctx, p.cancel = context.WithCancel(ctx)
 	var drain context.Context
 	drain, p.abandon = context.WithCancel(context.WithoutCancel(ctx))

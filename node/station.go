@@ -135,6 +135,9 @@ func (s *station) State(st camera.State) {
 	s.showUp(st.State)
 	s.metrics.breaker.WithLabelValues(s.id).Set(st.Breaker.Number())
 	e := schema.Event{State: string(st.State), Reason: string(st.Fault), Epoch: st.Epoch}
+	if st.State == schema.CameraDown && s.snapshot().Paused {
+		e.Reason = "paused"
+	}
 	if st.Err != nil {
 		e.Message = st.Err.Error()
 	}
@@ -298,12 +301,16 @@ func (s *station) summarise(now time.Time) {
 }
 
 // reasons lists what keeps cameras from delivering or showing something, for readiness: "camera dock-1 is backoff: refused".
-func reasons(posts map[string]*post) (up int, degraded []string) {
+func reasons(posts map[string]*post) (up, paused int, degraded []string) {
 	for _, id := range slices.Sorted(maps.Keys(posts)) {
 		s := posts[id].station
 		s.mu.Lock()
-		state, fault, look := s.status.State, s.fault, s.status.Look
+		state, fault, look, rests := s.status.State, s.fault, s.status.Look, s.status.Paused
 		s.mu.Unlock()
+		if rests {
+			paused++
+			continue
+		}
 		if state == schema.CameraUp {
 			up++
 			if look != "" {
@@ -313,5 +320,5 @@ func reasons(posts map[string]*post) (up int, degraded []string) {
 		}
 		degraded = append(degraded, strings.TrimSuffix(fmt.Sprintf("camera %s is %s: %s", id, state, fault), ": "))
 	}
-	return up, degraded
+	return up, paused, degraded
 }

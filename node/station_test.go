@@ -256,7 +256,7 @@ func TestStation_PicturesThatShowNothingReachBucketMetricAndEvents(t *testing.T)
 				t.Errorf("looking %q, the metric of %s is %v, want %v", c.look, kind, got, want)
 			}
 		}
-		if up, degraded := reasons(map[string]*post{"cam": {station: d.station}}); up != 1 || !cmp.Equal(degraded, c.degraded) {
+		if up, _, degraded := reasons(map[string]*post{"cam": {station: d.station}}); up != 1 || !cmp.Equal(degraded, c.degraded) {
 			t.Errorf("looking %q, %d are up, reasons %q, want 1, %q", c.look, up, degraded, c.degraded)
 		}
 		if st := d.inBucket(); st.State != schema.CameraUp {

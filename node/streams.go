@@ -48,7 +48,7 @@ const (
 // storeLimit is what the server may store in all: what the streams may hold and room beside it, because the server refuses a message
 // at this limit before it discards an old one.
 func (c *StreamConfig) storeLimit() int64 {
-	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 3*stateBytes + 1<<30
+	return c.MaxBytes + c.MaxBytes/8 + eventBytes + deadBytes + storedBytes + 4*stateBytes + 1<<30
 }
 
 // ensureStreams creates what is missing of the site's streams and buckets and brings the limits of the others up to date.
@@ -86,7 +86,8 @@ func ensureStreams(ctx context.Context, js jetstream.JetStream, c *ServerConfig)
 			return streamError(s.Name, err)
 		}
 	}
-	buckets := map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge"}
+	buckets := map[string]string{schema.BucketCameras: "State of each camera", schema.BucketBridges: "State of each bridge",
+		schema.BucketPauses: "Cameras that are not to be read"}
 	if c.Cluster.Listen != "" {
 		buckets[schema.BucketLeases] = "Who reads each camera"
 	}

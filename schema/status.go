@@ -23,7 +23,8 @@ type CameraStatus struct {
 	Epoch   int64        `json:"epoch"`
 	LastSeq uint64       `json:"last_seq"` // the last frame acknowledged by the stream
 	Error   string       `json:"error,omitempty"`
-	Look    string       `json:"look,omitempty"` // what pictures that arrive and show nothing are: frozen, black, green, grey, flat
+	Look    string       `json:"look,omitempty"`   // what pictures that arrive and show nothing are: frozen, black, green, grey, flat
+	Paused  bool         `json:"paused,omitempty"` // by an operator: the camera is left alone
 	Node    string       `json:"node"`
 	Decoder string       `json:"decoder,omitempty"` // "software", the name of an accelerator, or "none" in mode copy
 }
@@ -58,6 +59,12 @@ type BridgeStatus struct {
 	Error     string       `json:"error,omitempty"`
 	Fault     string       `json:"fault,omitempty"` // the class of Error, one word, equal to the label in metrics
 	Node      string       `json:"node"`
+}
+
+// Pause is the value of a key in [BucketPauses], as JSON: the camera is not read for as long as the key is there.
+type Pause struct {
+	Since time.Time `json:"since"`
+	Node  string    `json:"node"` // that was asked for it
 }
 
 // StatusKey is the key of a camera or bridge in its bucket.

@@ -26,6 +26,9 @@ const (
 // BucketLeases is a cluster's bucket of who reads which camera, with keys <site>.<camera> and values [Lease].
 const BucketLeases = "leases"
 
+// BucketPauses is where a site keeps which cameras are not to be read, with keys <site>.<camera> and values [Pause].
+const BucketPauses = "pauses"
+
 // NodeService is the name of the service that every node offers; its metadata has site and node.
 const NodeService = "edge-video"
 
@@ -91,6 +94,21 @@ func GiveSubject(site, node string) string { return "lease.give." + site + "." +
 
 // KickSubject is where a node is asked to try a camera again now; the answer is JSON.
 func KickSubject(site, camera string) string { return "camera.kick." + site + "." + camera }
+
+// PauseSubject is where a node is asked to leave a camera alone until it is resumed; the answer is JSON.
+func PauseSubject(site, camera string) string { return "camera.pause." + site + "." + camera }
+
+// ResumeSubject is where a node is asked to read a paused camera again; the answer is JSON.
+func ResumeSubject(site, camera string) string { return "camera.resume." + site + "." + camera }
+
+// SnapshotSubject is where a node is asked for a camera's picture; the answer is a JPEG with the headers of its frame.
+func SnapshotSubject(site, camera string) string { return "camera.snapshot." + site + "." + camera }
+
+// ListSubject is where a node is asked for the states of a site's cameras; the answer is JSON.
+func ListSubject(site string) string { return "camera.list." + site }
+
+// StatusSubject is where a node is asked how it is; the answer is JSON.
+func StatusSubject(site, node string) string { return "node.status." + site + "." + node }
 
 // ReloadSubject is where a node is asked to read its configuration file again; the answer lists the changes, one a line.
 func ReloadSubject(site, node string) string { return "node.reload." + site + "." + node }

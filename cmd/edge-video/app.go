@@ -21,6 +21,7 @@ import (
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/node/hub"
 	"github.com/edge-video/edge-video/node/link"
+	"github.com/edge-video/edge-video/node/render"
 	"github.com/edge-video/edge-video/node/web"
 )
 
@@ -39,6 +40,7 @@ type app struct {
 	links      *link.Watcher  // nil where there are none
 	uplink     *bridge.Worker // nil where all frames, or none, go to a hub
 	registrar  *registration.Registrar
+	render     *render.Renderer
 	first      *plan // bridges to begin with
 	web        *web.Server
 	http       net.Listener // nil where there is none
@@ -49,7 +51,7 @@ type app struct {
 
 // newApp puts a node together. It creates nothing on disk; the listener for HTTP is open when it returns.
 func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.Logger) (*app, error) {
-	a := &app{ffmpegPath: ffmpegPath, log: log, reg: newRegistry()}
+	a := &app{ffmpegPath: ffmpegPath, log: log, reg: newRegistry(), render: render.New(ffmpegPath)}
 	a.config.Store(c)
 	if err := checkDisk(c); err != nil {
 		return nil, err

@@ -23,8 +23,31 @@ type attendant struct {
 
 // endpoint is one thing that can be asked for.
 type endpoint struct {
-	name, subject string
-	handler       micro.HandlerFunc
+	name, subject     string
+	handler           micro.HandlerFunc
+	request, response any    // of what JSON describes; nil where there is none
+	media             string // of a response that is not JSON
+	any               bool   // of several nodes of a site any one answers; else all do that have something to say
+}
+
+// anyNode is the queue group of the nodes of which any one answers.
+const anyNode = "edge-video"
+
+func (e *endpoint) options() []micro.EndpointOpt {
+	about := map[string]string{}
+	for key, value := range map[string]string{"request_schema": jsonSchema(e.request), "response_schema": jsonSchema(e.response), "response_type": e.media} {
+		if value != "" {
+			about[key] = value
+		}
+	}
+	if e.media == "" {
+		about["response_type"] = "application/json"
+	}
+	options := []micro.EndpointOpt{micro.WithEndpointSubject(e.subject), micro.WithEndpointMetadata(about)}
+	if e.any {
+		options = append(options, micro.WithEndpointQueueGroup(anyNode))
+	}
+	return options
 }
 
 // offer begins to answer requests about bridges, and at more endpoints. The caller stops the service.
@@ -34,8 +57,10 @@ func (a *attendant) offer(nc *nats.Conn, description, site string, more ...endpo
 	if err != nil {
 		return nil, fmt.Errorf("offering the service %s: %w", schema.NodeService, err)
 	}
-	for _, e := range append(more, endpoint{"redeliver", schema.RedeliverSubject(site, "*"), a.redeliver}, endpoint{"hold", schema.HoldSubject(site, "*"), a.hold}) {
-		if err := service.AddEndpoint(e.name, e.handler, micro.WithEndpointSubject(e.subject)); err != nil {
+	for _, e := range append(more,
+		endpoint{name: "redeliver", subject: schema.RedeliverSubject(site, "*"), handler: a.redeliver, request: errandRequest{}, response: errandAnswer{}},
+		endpoint{name: "hold", subject: schema.HoldSubject(site, "*"), handler: a.hold, request: holdRequest{}, response: holdAnswer{}}) {
+		if err := service.AddEndpoint(e.name, e.handler, e.options()...); err != nil {
 			return nil, fmt.Errorf("offering %s: %w", e.subject, err)
 		}
 	}

@@ -38,6 +38,8 @@ func sortCameras(lines []cameraLine) {
 // fault is what is wrong with a camera, in one line.
 func (l *cameraLine) fault() string {
 	switch {
+	case l.Paused:
+		return "paused"
 	case l.Error != "":
 		return strings.Join(strings.Fields(l.Error), " ")
 	case l.Look != "":
@@ -59,13 +61,16 @@ func (t *camerasTable) text() []byte {
 		return t.clip([]byte(t.err.Error() + "\n"))
 	}
 	var b bytes.Buffer
-	up := 0
+	up, paused := 0, ""
 	for _, l := range t.lines {
 		if l.State == schema.CameraUp {
 			up++
 		}
 	}
-	fmt.Fprintf(&b, "%d of %d cameras up at %s\n\n", up, len(t.lines), t.now.Format("15:04:05"))
+	if n := t.paused(); n > 0 {
+		paused = fmt.Sprintf(", %d paused,", n)
+	}
+	fmt.Fprintf(&b, "%d of %d cameras up%s at %s\n\n", up, len(t.lines), paused, t.now.Format("15:04:05"))
 	shown, rest := t.fit()
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CAMERA\tSTATE\tSINCE\tFPS\tLATENCY\tSIZE\tEPOCH\tNODE\tFAULT")
@@ -86,6 +91,13 @@ func (t *camerasTable) text() []byte {
 		fmt.Fprintf(&b, "and %d more\n", rest)
 	}
 	return t.clip(b.Bytes())
+}
+
+func (t *camerasTable) paused() (n int) {
+	for _, l := range t.lines {
+		n += btoi(l.Paused)
+	}
+	return n
 }
 
 // fit chooses what the window has room for: where that is not all, what is not up comes first.

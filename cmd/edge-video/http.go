@@ -109,6 +109,7 @@ func (a *app) readiness() web.Readiness {
 	if a.config.Load().Clustered() {
 		n = cameras.Cameras // the others are read elsewhere
 	}
+	n -= cameras.Paused
 	if n > 0 && cameras.Up == 0 {
 		r.Reasons = append(r.Reasons, fmt.Sprintf("none of %d cameras delivers", n))
 	}

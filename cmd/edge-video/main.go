@@ -29,6 +29,9 @@ type commands struct {
 	Bridge   bridgeCommand   `cmd:"" help:"Run bridges alone, beside a node that runs already."`
 	Cameras  camerasCommand  `cmd:"" help:"Show how all cameras are, in a table that stays live on a terminal."`
 	Kick     kickCommand     `cmd:"" help:"Have a camera that waits for its next try be tried now."`
+	Pause    pauseCommand    `cmd:"" help:"Have a camera left alone until it is resumed."`
+	Resume   resumeCommand   `cmd:"" help:"Have a paused camera read again."`
+	Snapshot snapshotCommand `cmd:"" help:"Write a camera's newest picture, or that of a moment, to a file."`
 	Drill    drillCommand    `cmd:"" help:"Hold a bridge's breaker open for a while, and report what an outage of its sink comes to."`
 	Replay   replayCommand   `cmd:"" help:"Deliver a span of the stream to a bridge's sink again."`
 	Requeue  requeueCommand  `cmd:"" help:"Deliver what a bridge's sink has refused, and DEAD holds, once more."`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -42,10 +43,15 @@ type Frame struct {
 type Archive struct {
 	js   jetstream.JetStream
 	site string
+
+	mu    sync.Mutex
+	marks map[Camera]mark // of cameras that frames are stored of
 }
 
 // New reads through js, at a node of the given site.
-func New(js jetstream.JetStream, site string) *Archive { return &Archive{js: js, site: site} }
+func New(js jetstream.JetStream, site string) *Archive {
+	return &Archive{js: js, site: site, marks: map[Camera]mark{}}
+}
 
 // streamOf is the stream that holds a site's frames.
 func (a *Archive) streamOf(site string) string {

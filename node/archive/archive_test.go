@@ -287,6 +287,32 @@ func TestGroup_IsWhatLeadsToAPicture(t *testing.T) {
 	}
 	_, err = s.Group(ctx, of("cam-1"), f)
 	wantIs(t, err, archive.ErrNoKeyframe)
+	newest := video("cam-1", 2, now.Add(3*time.Second), true)
+	newest.Epoch = 2
+	for i, want := range []uint64{16, 2, 2} { // of the old epoch, and of the new one, found and remembered
+		if i == 1 {
+			s.put(newest)
+		}
+		if i == 2 {
+			next := video("cam-1", 3, now.Add(4*time.Second), false)
+			next.Epoch = 2
+			s.put(next)
+		}
+		group, err := s.Picture(ctx, of("cam-1"), time.Time{})
+		if err != nil || len(group) != 1 || group[0].Seq != want {
+			t.Errorf("the newest keyframe is %+v, %v; want number %d", group, err, want)
+		}
+	}
+	var film []uint64
+	for f, err := range s.Film(ctx, of("cam-1"), now.Add(8*40*time.Millisecond), now.Add(17*40*time.Millisecond)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		film = append(film, f.Seq)
+	}
+	if len(film) != 13 || film[0] != 6 || film[12] != 18 {
+		t.Errorf("a film of 9 to 18 is %v, want it from the keyframe 6 on", film)
+	}
 	one, err := s.Newest(ctx, of("cam-2"))
 	if err != nil {
 		t.Fatal(err)

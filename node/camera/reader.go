@@ -69,6 +69,7 @@ type Reader struct {
 	turn    func(context.Context) error
 	changes chan change   // the newest configuration, not yet in force
 	kicks   chan struct{} // received from during a pause alone
+	rest    rest
 
 	lastEpoch int64
 	epoch     atomic.Int64 // lastEpoch for others
@@ -86,7 +87,7 @@ type Reader struct {
 // NewReader makes a reader whose epochs are above lastEpoch, the last one stored for the camera, 0 for none. turn returns when the
 // camera may start an FFmpeg, or with the context's error.
 func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.Context) error, out Output) *Reader {
-	r := &Reader{turn: turn, lastEpoch: lastEpoch, changes: make(chan change, 1), kicks: make(chan struct{})}
+	r := &Reader{turn: turn, lastEpoch: lastEpoch, changes: make(chan change, 1), kicks: make(chan struct{}), rest: rest{wake: make(chan struct{}, 1)}}
 	r.out = reporting{Output: out, reader: r}
 	r.adopt(change{config, ffmpeg})
 	return r
@@ -95,6 +96,17 @@ func NewReader(config Config, ffmpeg FFmpeg, lastEpoch int64, turn func(context.
 // Run reads the camera until ctx ends, restarting FFmpeg whenever it ends or stalls. It returns when FFmpeg has been waited for and
 // everything it had written has been handed to the output. Its error is nil.
 func (r *Reader) Run(ctx context.Context) error {
+	for r.sleep(ctx); ctx.Err() == nil; r.sleep(ctx) {
+		awake, cancel := r.rest.awake(ctx)
+		r.read(awake)
+		cancel()
+		r.report(State{State: schema.CameraDown, Epoch: r.lastEpoch})
+	}
+	return nil
+}
+
+// read reads the camera until ctx ends.
+func (r *Reader) read(ctx context.Context) {
 	r.looks = newLooks(ctx, r.ffmpeg, r.look)
 	for r.turn(ctx) == nil {
 		s := r.begin(ctx)
@@ -106,8 +118,6 @@ func (r *Reader) Run(ctx context.Context) error {
 		r.pause(ctx, r.fault(s, err))
 	}
 	r.looks.wait()
-	r.report(State{State: schema.CameraDown, Epoch: r.lastEpoch})
-	return nil
 }
 
 // look passes on what is to be said of the pictures.
