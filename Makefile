@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/bin:$(PATH)
 
 APT_RUN := ffmpeg
 APT_TEST := ffmpeg redis-server rabbitmq-server mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
-  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq prometheus
 
 .PHONY: help build run test bench profile lint fuzz soak deps deps-run
 
@@ -23,7 +23,7 @@ run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL
 	bin/edge-video demo
 
 # The package that takes longest comes first, so that all others run beside it.
-test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis and Mosquitto
+test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis, Mosquitto and Prometheus
 	$(GO) test -race -p 2 -timeout 20m ./test/e2e ./...
 
 soak: deps ## the long form of the tests that `make test` scales down

@@ -4,19 +4,23 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/camera"
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// BenchmarkFleet is the node's work within this process, to be profiled: 100 cameras 720p30 over RTSP, in mode copy, into the stream.
+// BenchmarkFleet is the node's work within this process, to be profiled: 100 cameras 720p30 over RTSP, in mode copy, into the stream, and what
+// showing their metrics takes meanwhile.
 // The cameras are in this process too, as [harness.Player].
 func BenchmarkFleet(b *testing.B) {
 	const cameras, length = 100, 20 * time.Second
@@ -35,7 +39,9 @@ func BenchmarkFleet(b *testing.B) {
 		config.Cameras = append(config.Cameras, node.CameraConfig{QueueBytes: 16 << 20, Config: camera.Config{Site: "bench", Node: "node-1",
 			ID: fmt.Sprintf("cam-%d", i), URL: p.URL(i), Mode: camera.ModeCopy, HWAccel: "none", StallTimeout: 15 * time.Second, MaxFrame: 4 << 20}})
 	}
-	f := node.NewFleet(config, s, ffmpeg, discard, prometheus.NewRegistry())
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(s.Figures())
+	f := node.NewFleet(config, s, ffmpeg, discard, reg)
 	serving := running(b, s.Run)
 	<-s.Ready()
 	capturing := running(b, f.Run)
@@ -51,9 +57,30 @@ func BenchmarkFleet(b *testing.B) {
 		b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(frames), "allocs/frame")
 		b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(frames), "alloc-B/frame")
 		b.ReportMetric(0, "ns/op")
+		scrape(b, reg)
 	}
 	capturing()
 	serving()
+}
+
+// scrape measures how long it takes to show the metrics of a registry, as Prometheus asks for them.
+func scrape(b *testing.B, reg *prometheus.Registry) {
+	b.Helper()
+	const times = 10
+	handler := promhttp.HandlerFor(reg, promhttp.HandlerOpts{})
+	var took []time.Duration
+	size := 0
+	for range times {
+		<-time.After(time.Second) // the figures of the server are kept for one
+		w := httptest.NewRecorder()
+		began := time.Now()
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		took = append(took, time.Since(began))
+		size = w.Body.Len()
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[times/2].Microseconds())/1e3, "scrape-ms")
+	b.ReportMetric(float64(size)/1024, "scrape-KiB")
 }
 
 var discard = slog.New(slog.DiscardHandler)

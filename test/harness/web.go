@@ -16,6 +16,9 @@ type web struct {
 	httpPort int
 }
 
+// URL is where it is served.
+func (w *web) URL() string { return "http://" + hostPort(w.httpPort) }
+
 // Readiness is what /readyz says.
 type Readiness struct {
 	Status   int      `json:"-"`
@@ -27,7 +30,7 @@ type Readiness struct {
 func (w *web) Readyz() Readiness {
 	w.tb.Helper()
 	var r Readiness
-	resp, err := http.Get("http://" + hostPort(w.httpPort) + "/readyz")
+	resp, err := http.Get(w.URL() + "/readyz")
 	if err != nil {
 		return r
 	}
@@ -42,7 +45,7 @@ func (w *web) Readyz() Readiness {
 // Metric is the sum of a metric's values over all label sets that contain all of labels, each written name="value".
 func (w *web) Metric(name string, labels ...string) float64 {
 	w.tb.Helper()
-	resp, err := http.Get("http://" + hostPort(w.httpPort) + "/metrics")
+	resp, err := http.Get(w.URL() + "/metrics")
 	if err != nil {
 		w.tb.Fatalf("reading /metrics: %v", err)
 	}
@@ -53,7 +56,7 @@ func (w *web) Metric(name string, labels ...string) float64 {
 // Get asks for a path and returns the status, 0 where nothing answers.
 func (w *web) Get(path string) int {
 	w.tb.Helper()
-	resp, err := http.Get("http://" + hostPort(w.httpPort) + path)
+	resp, err := http.Get(w.URL() + path)
 	if err != nil {
 		return 0
 	}
