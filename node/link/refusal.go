@@ -29,6 +29,8 @@ func (l *link) refusal(seen node.Link) *refusal {
 	}
 	c := l.watcher.config
 	switch {
+	case strings.Contains(seen.Error, "Authentication Timeout"): // a slow line, which says nothing about credentials
+		return nil
 	case strings.Contains(seen.Error, "Authorization Violation"), strings.Contains(seen.Error, "Authentication"):
 		return &refusal{reason: "credentials", pause: 5 * time.Second, longest: time.Minute,
 			text: fmt.Sprintf("the hub at %s does not take the credentials of site %s; make some there with edge-video site add %s --replace, and name the file in nats.leaf.remotes",

@@ -315,6 +315,39 @@ func TestLink_RefusalNamesBothSidesAndEndsWithItsCause(t *testing.T) {
 	})
 }
 
+// slow is a server whose link has been too slow to sign in.
+type slow struct {
+	*node.Server
+	looks, holds atomic.Int64
+}
+
+func (s *slow) Links() []node.Link {
+	s.looks.Add(1)
+	all := s.Server.Links()
+	all[0].Up, all[0].Error, all[0].At = false, "Leafnode Error 'Authentication Timeout'", time.Now()
+	return all
+}
+
+func (s *slow) HoldLink(int, bool) error {
+	s.holds.Add(1)
+	return nil
+}
+
+func TestLink_TooSlowToSignInIsNotTakenForOneWithWrongCredentials(t *testing.T) {
+	t.Parallel()
+	key, err := node.AddSite(t.TempDir(), "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := startSite(t, "lisbon", "l1", fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t)), key, nil)
+	server := &slow{Server: site.Server}
+	w := site.watch(server, 0)
+	harness.WaitFor(t, 30*time.Second, "a few looks", func() bool { return server.looks.Load() > 3 })
+	if s := w.Links()[0]; server.holds.Load() > 0 || !strings.Contains(s.Error, "Timeout") {
+		t.Errorf("the link is kept down: %q", s.Error)
+	}
+}
+
 func TestLink_OfTwoSitesWithOneNameTheFirstGoesOnAndTheOtherIsTold(t *testing.T) {
 	t.Parallel()
 	h, view, address := startHub(t, "hub", nil)
