@@ -125,6 +125,12 @@ func (s *shared) Epoch(id string) int64 {
 	return 0
 }
 
+// Failing implements [cluster.Reader].
+func (s *shared) Failing(id string) bool {
+	p := s.fleet.now()[id]
+	return p != nil && p.station.snapshot().Breaker.Number() > 0
+}
+
 // drop ends a camera that was prepared and is not this node's, without a trace.
 func (r *roster) drop(id string) {
 	p := r.coming[id]

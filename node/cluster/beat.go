@@ -35,8 +35,9 @@ type beat struct {
 
 // claim is a camera that a node holds.
 type claim struct {
-	Revision uint64 `json:"revision"`        // in the bucket, 0 while it is being claimed
-	Epoch    int64  `json:"epoch,omitempty"` // the newest
+	Revision uint64 `json:"revision"`          // in the bucket, 0 while it is being claimed
+	Epoch    int64  `json:"epoch,omitempty"`   // the newest
+	Failing  bool   `json:"failing,omitempty"` // no picture comes
 	term     *Term  // in which it was claimed; of the own claims
 }
 

@@ -51,15 +51,22 @@ func (s *Shares) wants(live map[string]*beat, now time.Time) map[string]*beat {
 	if len(free) > 0 || now.Sub(s.since) < settleTime {
 		return wanted
 	}
+	may := func(id string) bool { return !s.busy[id] && now.Sub(s.refused[id]) >= refusedPause }
+	for _, id := range v.failing(s.held) {
+		if may(id) {
+			wanted[id] = v.holder[id]
+		}
+	}
 	for _, id := range v.surplus(s.held) {
-		if !s.busy[id] && now.Sub(s.refused[id]) >= refusedPause && v.move(id) {
+		if may(id) && v.move(id) {
 			wanted[id] = v.holder[id]
 		}
 	}
 	return wanted
 }
 
-// refusedPause is how long a camera that could not be read here stays where it is read.
+// refusedPause is how long a camera that could not be read here is left to other nodes. So no camera goes from one to another and back more
+// often.
 const refusedPause = 5 * time.Minute
 
 func (s *Shares) offered() []string {

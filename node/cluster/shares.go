@@ -60,6 +60,8 @@ type Reader interface {
 	Leave(cameras []string, to string) <-chan struct{}
 	// Epoch is the newest epoch of a camera that is read or prepared, 0 for any other.
 	Epoch(camera string) int64
+	// Failing reports whether a camera that is read has failed again and again without a picture. Another node may reach it.
+	Failing(camera string) bool
 }
 
 // Shares claims and leaves cameras as nodes come and go.
@@ -76,7 +78,7 @@ type Shares struct {
 	held    map[string]claim // listed in beats; with revision 0 being claimed
 	busy    map[string]bool  // being taken, or given away
 	free    map[string]time.Time
-	refused map[string]time.Time // cameras that could not be read beside their reader
+	refused map[string]time.Time // cameras that could not be read here while another node has them
 	leaving bool
 	seen    []string // live nodes when looked last
 	since   time.Time
@@ -209,7 +211,7 @@ func (s *Shares) beat() *beat {
 	defer s.mu.Unlock()
 	b.Leaving, b.Offers = s.leaving, s.offers
 	for id, c := range s.held {
-		c.Epoch = s.reader.Epoch(id)
+		c.Epoch, c.Failing = s.reader.Epoch(id), s.reader.Failing(id)
 		b.Holds[id] = c
 	}
 	return b
@@ -289,11 +291,15 @@ func (s *Shares) give(m *nats.Msg) {
 	answer := given{}
 	if ok {
 		answer.Epoch = s.reader.Epoch(ask.Camera)
+		failing := s.reader.Failing(ask.Camera)
 		<-s.reader.Leave([]string{ask.Camera}, ask.Node)
 		s.mu.Lock()
 		delete(s.held, ask.Camera)
 		delete(s.busy, ask.Camera)
 		s.free[ask.Camera] = time.Now()
+		if failing {
+			s.refused[ask.Camera] = time.Now()
+		}
 		s.mu.Unlock()
 		s.log.Info("camera handed over", "camera", ask.Camera, "to", ask.Node)
 	}

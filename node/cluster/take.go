@@ -126,7 +126,11 @@ func (t *taker) stays(id string, from *beat, term *Term) {
 	if !term.Valid() || s.members.of(from.Node, from.Run) == nil {
 		return // no picture was taken, or there was another reason
 	}
-	s.log.Warn("the camera does not serve this node beside the one that reads it, and stays there", "camera", id, "node", from.Node)
+	if from.Holds[id].Failing {
+		s.log.Info("the camera cannot be read here either", "camera", id, "node", from.Node)
+	} else {
+		s.log.Warn("the camera does not serve this node beside the one that reads it, and stays there", "camera", id, "node", from.Node)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refused[id] = time.Now()

@@ -80,14 +80,25 @@ func (v *view) place(id string) int {
 func (v *view) least() int { return v.total / len(v.load) }
 func (v *view) most() int  { return (v.total + len(v.load) - 1) / len(v.load) }
 
-// surplus are the cameras of others that this node could read, those first that are the more its own.
-func (v *view) surplus(held map[string]claim) []string {
-	var all []string
+// failing are the cameras of others that this node could read and of which their nodes get no picture.
+func (v *view) failing(held map[string]claim) []string {
+	return v.others(held, true)
+}
+
+// others are the cameras of nodes that stay which this node could read: those of which no picture comes, or all the rest.
+func (v *view) others(held map[string]claim, failing bool) (all []string) {
 	for id, b := range v.holder {
-		if _, mine := held[id]; !mine && !b.Leaving && b.Holds[id].Revision > 0 && slices.Contains(v.able[id], v.node) {
+		c := b.Holds[id]
+		if _, mine := held[id]; !mine && !b.Leaving && c.Revision > 0 && c.Failing == failing && slices.Contains(v.able[id], v.node) {
 			all = append(all, id)
 		}
 	}
+	return all
+}
+
+// surplus are the cameras of others that this node could read, those first that are the more its own.
+func (v *view) surplus(held map[string]claim) []string {
+	all := v.others(held, false)
 	slices.SortFunc(all, func(a, b string) int { return compareWeight(v.node, b, a) })
 	return all
 }

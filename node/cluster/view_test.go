@@ -27,26 +27,31 @@ func (d division) add(node string, offers []string) {
 	d[node] = &beat{Node: node, Run: node, Offers: offers, Holds: map[string]claim{}}
 }
 
+// shares are those of a node, with the others that it hears.
+func (d division) shares(node string) (s *Shares, live map[string]*beat) {
+	live = maps.Clone(d)
+	delete(live, node)
+	return &Shares{config: Config{Node: node}, offers: d[node].Offers, held: d[node].Holds, busy: map[string]bool{}, free: map[string]time.Time{},
+		refused: map[string]time.Time{}}, live
+}
+
 // settle has the nodes take what they want until nobody wants more, and returns how many cameras changed hands.
 func (d division) settle(t *testing.T) (moved int) {
 	t.Helper()
 	now := time.Now().Add(time.Hour)
 	for range 100 {
 		wanted := 0
-		seen := map[string]*beat{} // all look at the same moment
+		seen := division{} // all look at the same moment
 		for node, b := range d {
 			last := *b
 			last.Holds = maps.Clone(b.Holds)
 			seen[node] = &last
 		}
 		for _, node := range slices.Sorted(maps.Keys(d)) {
-			s := &Shares{config: Config{Node: node}, offers: d[node].Offers, held: seen[node].Holds, busy: map[string]bool{},
-				free: map[string]time.Time{}, refused: map[string]time.Time{}}
-			live := maps.Clone(seen)
-			delete(live, node)
 			if d[node].Leaving {
 				continue
 			}
+			s, live := seen.shares(node)
 			for id := range s.wants(live, now) {
 				for _, b := range d {
 					if _, had := b.Holds[id]; had {
@@ -118,6 +123,26 @@ func TestShares_ACameraGoesOnlyToNodesThatHaveIt(t *testing.T) {
 		if _, ok := d["c"].Holds[id]; ok {
 			t.Errorf("node c reads %s, which it does not have", id)
 		}
+	}
+}
+
+// TestShares_ACameraThatFailsIsTriedByOthersNowAndThen has one node get no picture of a camera that others may reach.
+func TestShares_ACameraThatFailsIsTriedByOthersNowAndThen(t *testing.T) {
+	d := newDivision(6, "a", "b", "c")
+	d.settle(t)
+	failing := slices.Sorted(maps.Keys(d["a"].Holds))[0]
+	d["a"].Holds[failing] = claim{Revision: 1, Failing: true}
+	now := time.Now().Add(time.Hour)
+	s, live := d.shares("b")
+	if wanted := s.wants(live, now); len(wanted) != 1 || wanted[failing] != d["a"] {
+		t.Errorf("another node wants %v, want %s of a", wanted, failing)
+	}
+	s.refused[failing] = now
+	if wanted := s.wants(live, now.Add(refusedPause/2)); len(wanted) > 0 {
+		t.Errorf("soon after it could not be read here either, %v is wanted", wanted)
+	}
+	if wanted := s.wants(live, now.Add(refusedPause)); len(wanted) != 1 {
+		t.Errorf("a while after that %v is wanted", wanted)
 	}
 }
 

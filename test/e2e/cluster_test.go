@@ -310,3 +310,48 @@ func TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver(t *testing.T) {
 	waitPassed(t, js, time.Minute, "cache")
 	checkArrivals(t, "Redis", after, inRedis(t, cache.Client()))
 }
+
+// TestCluster_ACameraMovesFromANodeThatCannotReachItToOneThatCan takes the way to one camera away from the node that reads it, and then from
+// all nodes.
+func TestCluster_ACameraMovesFromANodeThatCannotReachItToOneThatCan(t *testing.T) {
+	t.Parallel()
+	live := harness.StartRTSP(t, harness.RTSPOptions{Width: 320, Height: 240, GOP: 10})
+	var ways []*harness.Proxy
+	for range 3 {
+		ways = append(ways, harness.StartProxy(t, live.Addr()))
+	}
+	c := &crew{t: t, cameras: []string{"far", "near-1", "near-2"}}
+	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Env: func(node int) []string { return []string{"CAMERA=" + ways[node].Addr()} },
+		Cameras: lines("  - {id: far, url: 'rtsp://${CAMERA}/stream1', fps: 5}\n", madeUp("near-1"), madeUp("near-2"))})
+	c.waitDivided("the cameras to be divided", 0, 1, 2)
+	reader := func() int {
+		return slices.IndexFunc([]int{0, 1, 2}, func(i int) bool { return slices.Contains(c.reads(i), "far") })
+	}
+	first := reader()
+	js := c.Nodes[first].JetStream()
+	ways[first].Cut()
+	harness.WaitFor(t, time.Minute, "another node to read it", func() bool { now := reader(); return now >= 0 && now != first })
+	c.waitDivided("each node to have one camera again", 0, 1, 2)
+	second := reader()
+	if second == first {
+		t.Errorf("%s reads a camera that it cannot reach", c.name(first))
+	}
+	moves := func() int {
+		return len(slices.DeleteFunc(events(t, js, schema.ClassCamera, "far", schema.KindControl), func(e schema.Event) bool { return e.Reason != "lease" }))
+	}
+	before := moves()
+	for _, w := range ways {
+		w.Cut()
+	}
+	third := c.Nodes[3-first-second] // the first does not try again so soon
+	harness.WaitFor(t, time.Minute, "another node to have tried", func() bool { return strings.Contains(third.Output(), "cannot be read here either") })
+	if after := moves(); after != before {
+		t.Errorf("a camera that nobody reaches has moved: %d claims and leaves where there were %d", after, before)
+	}
+	frames := ofCamera(stored(t, js), "far")
+	for i, f := range frames[1:] {
+		if f.Epoch < frames[i].Epoch {
+			t.Errorf("an older epoch of %s came behind one of %s", f.Node, frames[i].Node)
+		}
+	}
+}

@@ -18,6 +18,8 @@ type ClusterOptions struct {
 	Program string // from [Build]
 	Cameras string // the same on each
 	Bridges string // the same on each
+
+	Env func(node int) []string // beside PATH and the like, for what differs; nil is nothing
 }
 
 // Cluster is three nodes of a site, each of which reaches the others through proxies of its own.
@@ -53,7 +55,11 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 		if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c.Nodes = append(c.Nodes, NewNode(t, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges,
+		var env []string
+		if o.Env != nil {
+			env = o.Env(i)
+		}
+		c.Nodes = append(c.Nodes, NewNode(t, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges, Env: env,
 			NATS: fmt.Sprintf(", config: '%s', cluster: {name: test, listen: '%s', routes: [%s]}", file, listen[i], strings.Join(routes, ", ")),
 			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: info}\n"}))
 	}
