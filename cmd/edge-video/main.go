@@ -40,6 +40,7 @@ type commands struct {
 	Describe describeCommand `cmd:"" help:"Say what pictures are, also as the --translate command of the nats CLI."`
 	Discover discoverCommand `cmd:"" help:"Find ONVIF cameras, and print configuration for them."`
 	Migrate  migrateCommand  `cmd:"" help:"Turn a configuration of the old edge-video into one of this program."`
+	User     userCommand     `cmd:"" help:"Make an entry of the configuration for someone who may use the page and the API."`
 	Site     siteCommand     `cmd:"" help:"Admit sites to this hub."`
 	Version  versionCommand  `cmd:"" help:"Print the version."`
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/schema"
 )
@@ -31,8 +30,7 @@ type hold struct {
 
 // drills are those that were begun here.
 type drills struct {
-	ctx  context.Context // of the server's Run, which owns their goroutines
-	g    *errgroup.Group
+	crew *crew
 	nc   *nats.Conn
 	site string
 	log  *slog.Logger
@@ -44,13 +42,13 @@ type drills struct {
 // drillRun is one at work.
 type drillRun struct{ stop context.CancelFunc }
 
-func newDrills(ctx context.Context, g *errgroup.Group, nc *nats.Conn, site string, log *slog.Logger) *drills {
-	return &drills{ctx: ctx, g: g, nc: nc, site: site, log: log, all: map[string]*drillRun{}}
+func newDrills(c *crew, nc *nats.Conn, site string, log *slog.Logger) *drills {
+	return &drills{crew: c, nc: nc, site: site, log: log, all: map[string]*drillRun{}}
 }
 
 // begin holds a bridge for a while, in place of a drill of it that is at work.
 func (d *drills) begin(bridge string, length time.Duration) {
-	ctx, stop := context.WithTimeout(d.ctx, length)
+	ctx, stop := context.WithTimeout(d.crew.ctx, length)
 	run := &drillRun{stop}
 	d.mu.Lock()
 	if old := d.all[bridge]; old != nil {
@@ -58,7 +56,7 @@ func (d *drills) begin(bridge string, length time.Duration) {
 	}
 	d.all[bridge] = run
 	d.mu.Unlock()
-	d.g.Go(func() error {
+	began := d.crew.begin(func(context.Context) {
 		defer stop()
 		tick := time.NewTicker(drillPace)
 		defer tick.Stop()
@@ -67,11 +65,14 @@ func (d *drills) begin(bridge string, length time.Duration) {
 			select {
 			case <-ctx.Done():
 				d.end(bridge, run)
-				return nil
+				return
 			case <-tick.C:
 			}
 		}
 	})
+	if !began {
+		stop()
+	}
 }
 
 // end lets the bridge go on, unless another drill holds it.

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/edge-video/edge-video/node/archive"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -25,10 +26,12 @@ const (
 
 // floor is what the API stands on while there is a connection to JetStream.
 type floor struct {
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	board  *board
-	drills *drills
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	board   *board
+	drills  *drills
+	archive *archive.Archive
+	theatre *theatre
 }
 
 // Run gives the API a connection, and keeps what it shows up to date, until ctx ends. The error is that of a connection that cannot be made.
@@ -43,13 +46,17 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("web: reaching JetStream: %w", err)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	f := &floor{nc: nc, js: js, board: newBoard(s.horizon), drills: newDrills(ctx, g, nc, s.config.Site, s.log)}
+	c := &crew{ctx: ctx, g: g}
+	f := &floor{nc: nc, js: js, board: newBoard(s.horizon), archive: archive.New(js, s.config.Site), drills: newDrills(c, nc, s.config.Site, s.log)}
+	f.theatre = &theatre{floor: f, crew: c, shows: map[archive.Camera]*show{}}
 	s.floor.Store(f)
 	defer s.floor.Store(nil)
 	g.Go(func() error { return s.follow(ctx, f, schema.BucketCameras, f.board.camera) })
 	g.Go(func() error { return s.follow(ctx, f, schema.BucketBridges, f.board.bridge) })
 	g.Go(func() error { return s.look(ctx, f) })
 	g.Go(func() error { return s.listen(ctx, f) })
+	<-ctx.Done()
+	c.end()
 	err = g.Wait()
 	f.board.close()
 	return err

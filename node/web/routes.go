@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/edge-video/edge-video/node/render"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -26,6 +27,14 @@ func (s *Server) routes() []route {
 	api("GET", "/status", Viewer, cheap, s.status)
 	api("GET", "/cameras", Viewer, cheap, s.cameras)
 	api("GET", "/cameras/{id}", Viewer, cheap, s.camera)
+	api("GET", "/cameras/{id}/snapshot.jpg", Viewer, pictures, s.snapshot)
+	api("GET", "/cameras/{id}/live.mjpeg", Viewer, cheap, s.live)
+	api("GET", "/cameras/{id}/frames", Viewer, heavy, s.frames)
+	api("GET", "/cameras/{id}/frames/{seq}", Viewer, pictures, s.stored)
+	for _, format := range []render.Format{render.MP4, render.Matroska} {
+		api("GET", "/clip."+string(format), Viewer, heavy, s.clip(format))
+		api("GET", "/cameras/{id}/clip."+string(format), Viewer, heavy, s.clip(format))
+	}
 	api("POST", "/cameras/{id}/kick", Operator, steering, s.order(schema.KickSubject))
 	api("GET", "/bridges", Viewer, cheap, s.bridges)
 	api("POST", "/bridges/{name}/drill", Operator, steering, s.drill)

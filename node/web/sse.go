@@ -46,14 +46,21 @@ func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (ou
 }
 
 // write sends and flushes. It fails when the viewer takes nothing for too long.
-func (o *outflow) write(p []byte) error {
+func (o *outflow) write(parts ...[]byte) error {
 	if err := o.rc.SetWriteDeadline(time.Now().Add(stall)); err != nil {
 		return fmt.Errorf("bounding a write: %w", err)
 	}
-	if _, err := o.w.Write(p); err != nil {
-		return err
+	for _, p := range parts {
+		if _, err := o.w.Write(p); err != nil {
+			return err
+		}
 	}
 	return o.rc.Flush()
+}
+
+// cut ends an answer so that whoever reads it sees that it is not whole.
+func (o *outflow) cut() {
+	_ = o.rc.SetWriteDeadline(time.Unix(1, 0)) // where it fails the connection has gone already
 }
 
 // send sends news as server-sent events.

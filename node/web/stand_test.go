@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/render"
 	"github.com/edge-video/edge-video/node/web"
 	"github.com/edge-video/edge-video/schema"
 	"github.com/edge-video/edge-video/schema/journal"
@@ -101,7 +102,7 @@ func newStand(t testing.TB, change func(*web.Config)) *stand {
 	}
 	s := &stand{t: t, js: js, journal: journal.New(js, c.Site, c.Node, logger(t)), readiness: web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}}}
 	until(t, s.journal.Run)
-	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Horizon: func() time.Duration { return time.Hour },
+	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"), Horizon: func() time.Duration { return time.Hour },
 		Readiness: func() web.Readiness {
 			s.mu.Lock()
 			defer s.mu.Unlock()

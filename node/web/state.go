@@ -1,11 +1,14 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/edge-video/edge-video/node/archive"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -81,7 +84,25 @@ func (s *Server) camera(w http.ResponseWriter, r *request) error {
 	if !ok {
 		return noCamera(r.PathValue("id"))
 	}
-	return answer(w, c)
+	out := struct {
+		Camera
+		Held *held `json:"held"` // null where nothing is
+	}{Camera: c}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	switch first, last, err := f.archive.Held(ctx, archive.Camera{Site: site, ID: id}); {
+	case err == nil:
+		out.Held = &held{first.Captured, last.Captured}
+	case !errors.Is(err, archive.ErrNone) && !errors.Is(err, archive.ErrNoSite):
+		return missing(err)
+	}
+	return answer(w, out)
+}
+
+// held is when the oldest and the newest frame of a camera were captured.
+type held struct {
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
 }
 
 // cameraNamed splits <camera> or <site>.<camera>.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/edge-video/edge-video/node/render"
 )
 
 // Config is what a [Server] needs to know.
@@ -27,11 +29,12 @@ type Parts struct {
 	Readiness func() Readiness
 
 	// The rest is nil where there is no API, as in a process with bridges alone.
-	Connect func(name string) (*nats.Conn, error)
-	Horizon func() time.Duration                    // how long an outage of a bridge still fits
-	Sites   func() []Site                           // of a hub
-	Links   func() []Link                           // to hubs
-	Reload  func(context.Context) ([]string, error) // changes, one each; an error is one of the configuration
+	Connect  func(name string) (*nats.Conn, error)
+	Pictures *render.Renderer
+	Horizon  func() time.Duration                    // how long an outage of a bridge still fits
+	Sites    func() []Site                           // of a hub
+	Links    func() []Link                           // to hubs
+	Reload   func(context.Context) ([]string, error) // changes, one each; an error is one of the configuration
 }
 
 // Readiness is the body of /readyz.
