@@ -93,7 +93,7 @@ func TestProgram_HoldsNoTestPackage(t *testing.T) {
 			continue
 		}
 		for _, d := range p.Deps {
-			for _, only := range []string{"testing", "github.com/Shopify/toxiproxy", "go.uber.org/goleak", "github.com/google/go-cmp", module + "test"} {
+			for _, only := range []string{"testing", "github.com/Shopify/toxiproxy", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/santhosh-tekuri/jsonschema", module + "test"} {
 				if d == only || strings.HasPrefix(d, only+"/") {
 					t.Errorf("the program holds %s", d)
 				}

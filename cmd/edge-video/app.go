@@ -42,7 +42,6 @@ type app struct {
 	registrar  *registration.Registrar
 	render     *render.Renderer
 	first      *plan // bridges to begin with
-	pictures   *render.Renderer
 	web        *web.Server
 	http       net.Listener // nil where there is none
 	control    *control     // set by runControl
@@ -82,7 +81,6 @@ func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.
 		a.links = link.New(linkConfig(c), a.server, a.server.Connect, log, a.reg)
 	}
 	a.registrar = a.newRegistrar(c)
-	a.pictures = render.New(ffmpegPath)
 	if a.web, err = newWeb(c, a.webParts(), log); err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func accessOf(c *config.Config) (a web.Access) {
 
 // webParts are the node's as HTTP shows them.
 func (a *app) webParts() web.Parts {
-	p := web.Parts{Metrics: metricsOf(a.reg, a.bridges), Readiness: a.readiness, Connect: a.server.Connect, Pictures: a.pictures,
+	p := web.Parts{Metrics: metricsOf(a.reg, a.bridges), Readiness: a.readiness, Connect: a.server.Connect, Pictures: a.render,
 		Horizon: func() time.Duration { return a.fleet.Health().Horizon },
 		Reload: func(ctx context.Context) (lines []string, err error) {
 			changes, err := a.reload(ctx)

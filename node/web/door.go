@@ -147,7 +147,7 @@ func (s *Server) nothing(w http.ResponseWriter, r *request) error {
 		}
 	}
 	if len(allowed) == 0 {
-		return refusef(http.StatusNotFound, "there is nothing at %.200q; the API is under /api/v1", r.URL.Path)
+		return refusef(http.StatusNotFound, "there is nothing at %.200q; GET /api/v1/openapi.json lists what there is", r.URL.Path)
 	}
 	if slices.Contains(allowed, http.MethodGet) {
 		allowed = append(allowed, http.MethodHead)

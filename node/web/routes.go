@@ -36,6 +36,8 @@ func (s *Server) routes() []route {
 		api("GET", "/cameras/{id}/clip."+string(format), Viewer, heavy, s.clip(format))
 	}
 	api("POST", "/cameras/{id}/kick", Operator, steering, s.order(schema.KickSubject))
+	api("POST", "/cameras/{id}/pause", Operator, steering, s.order(schema.PauseSubject))
+	api("POST", "/cameras/{id}/resume", Operator, steering, s.order(schema.ResumeSubject))
 	api("GET", "/bridges", Viewer, cheap, s.bridges)
 	api("POST", "/bridges/{name}/drill", Operator, steering, s.drill)
 	api("DELETE", "/bridges/{name}/drill", Operator, steering, s.release)
@@ -45,6 +47,8 @@ func (s *Server) routes() []route {
 	api("GET", "/events", Viewer, cheap, s.events)
 	api("GET", "/watch", Viewer, cheap, s.watch)
 	api("POST", "/reload", Operator, steering, s.reload)
+	api("GET", "/openapi.json", Viewer, cheap, s.openAPI)
+	api("GET", "/openapi.yaml", Viewer, cheap, s.openAPI)
 	return all
 }
 
