@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -27,8 +28,8 @@ func (p *party) feed(ctx context.Context, every time.Duration) error {
 			return nil
 		case <-tick.C:
 		}
-		f := schema.Frame{Site: p.config.Site, Camera: "cam", Node: "n1", Epoch: 1, Seq: seq, Captured: time.Now(), ContentType: "image/jpeg", Width: 16, Height: 16,
-			Data: fmt.Appendf(nil, "picture %d", seq)}
+		f := schema.Frame{Site: p.config.Site, Camera: "cam", Node: "n1", Epoch: 1, Seq: seq, Captured: time.Now(), ContentType: "image/jpeg",
+			Width: 16, Height: 16, Data: fmt.Appendf(nil, "picture %d", seq)}
 		if _, err := p.js.PublishMsgAsync(&nats.Msg{Subject: schema.FrameSubject(f.Site, f.Camera), Header: f.Header(), Data: f.Data}); err != nil {
 			return fmt.Errorf("feeding %s: %w", f.Site, err)
 		}
@@ -125,5 +126,36 @@ func TestHub_MirrorsEqualTheirSitesWhereABacklogMeetsEachReturnOfALink(t *testin
 		if diff := cmp.Diff(s.content(schema.StreamFrames), h.content(mirror)); diff != "" {
 			t.Errorf("%s is not the stream of its site:\n%s", mirror, diff)
 		}
+	}
+}
+
+func TestHub_LacksWhatItsSiteStillHasAndSaysSo(t *testing.T) {
+	t.Parallel()
+	h, _, address := startHub(t, nil)
+	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := startSite(t, "lisbon", address, credentials, nil)
+	site.publish(20, 1000)
+	mirrored(t, h, site)
+	mirror, err := h.js.Stream(t.Context(), "FRAMES_lisbon")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := mirror.DeleteMsg(t.Context(), 10); err != nil {
+		t.Fatal(err)
+	}
+	events, err := h.js.Stream(t.Context(), schema.StreamEvents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e schema.Event
+	harness.WaitFor(t, 20*time.Second, "the event of the gap", func() bool {
+		m, err := events.GetLastMsgForSubject(t.Context(), schema.EventSubject("hub", schema.ClassLink, "lisbon", schema.KindGap))
+		return err == nil && json.Unmarshal(m.Data, &e) == nil
+	})
+	if e.Reason != "lost" || e.FirstSeq != 10 || e.LastSeq != 10 {
+		t.Errorf("got %+v, want frame 10 as lost", e)
 	}
 }

@@ -205,18 +205,36 @@ func (s *site) tellGaps(ctx context.Context, stream jetstream.Stream, info *jets
 	}
 	for _, g := range runs(info.State.Deleted, s.reported) {
 		s.reported = g.last
-		s.tellGap(g)
+		s.tellGap(g, s.holds(ctx, info, g))
 	}
 	s.deleted = info.State.NumDeleted
 	return nil
 }
 
-func (s *site) tellGap(g run) {
+// holds reports whether the site still has what its mirror lacks, as far as the site answers.
+func (s *site) holds(ctx context.Context, mirror *jetstream.StreamInfo, g run) bool {
+	js, err := jetstream.NewWithAPIPrefix(s.hub.nc, schema.DomainAPI(s.name))
+	if err != nil || mirror.Mirror == nil || s.frames == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	own, err := js.Stream(ctx, s.frames.name)
+	return err == nil && own.CachedInfo().State.FirstSeq <= g.first && own.CachedInfo().State.LastSeq >= g.last
+}
+
+// tellGap tells of frames that the hub lacks: they left the site too early, or the hub had them and has lost them.
+func (s *site) tellGap(g run, held bool) {
 	n := g.last - g.first + 1
-	s.log.Warn("frames left the site before they could be mirrored", "count", n, "first_seq", g.first, "last_seq", g.last)
+	e := schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last, Count: n,
+		Message: "stream sequences of FRAMES at the site, which they left before they could be mirrored"}
+	if held {
+		e.Reason = "lost"
+		e.Message = "stream sequences of FRAMES at the site, which still has them: the hub has lost them, or someone has removed them there"
+	}
+	s.log.Warn("frames are missing in the mirror", "reason", e.Reason, "count", n, "first_seq", g.first, "last_seq", g.last)
 	s.hub.metrics.missed.WithLabelValues(s.name).Add(float64(n))
-	s.hub.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last,
-		Count: n, Message: "stream sequences of FRAMES at the site"})
+	s.hub.journal.Event(e)
 }
 
 // lastReported is the last stream sequence of the newest gap event about the site.
