@@ -78,6 +78,35 @@ func TestPause_HoldsOverARestartUntilResume(t *testing.T) {
 	}
 }
 
+// TestSnapshot_OfASiteIsHadAtItsHub asks a hub whose site is gone.
+func TestSnapshot_OfASiteIsHadAtItsHub(t *testing.T) {
+	t.Parallel()
+	hub, door := bridgingHub(t, "")
+	site := harness.StartNode(t, under(door, "porto", ""))
+	far := hub.JetStream()
+	harness.WaitFor(t, time.Minute, "frames and the camera's state at the hub", func() bool {
+		kv, err := far.KeyValue(t.Context(), schema.BucketCameras)
+		if err != nil {
+			return false
+		}
+		_, err = kv.Get(t.Context(), schema.StatusKey("porto", "cam-1"))
+		mirror, missing := far.Stream(t.Context(), schema.MirrorStream(schema.StreamFrames, "porto"))
+		return err == nil && missing == nil && mirror.CachedInfo().State.Msgs > 5
+	})
+	site.Stop()
+	frames := framesOf(t, far, schema.MirrorStream(schema.StreamFrames, "porto"))
+	if data := shell(t, hub, "nats req camera.snapshot.porto.cam-1 '' --raw 2>/dev/null"); !bytes.HasPrefix(data, frames[len(frames)-1].Data) {
+		t.Errorf("%d bytes, which are not the newest frame", len(data))
+	}
+	var cameras []struct{ Site, Camera string }
+	if err := json.Unmarshal(shell(t, hub, "nats req camera.list.porto '' --raw 2>/dev/null"), &cameras); err != nil || len(cameras) != 1 || cameras[0].Site != "porto" {
+		t.Errorf("camera.list: %+v, %v", cameras, err)
+	}
+	if out, err := order(t, hub, "snapshot", "lisbon.cam-1", "-o", filepath.Join(t.TempDir(), "x.jpg")); err == nil || !strings.Contains(out, "no frames of that site") {
+		t.Errorf("a site that the hub does not know: %v: %s", err, out)
+	}
+}
+
 // TestSnapshot_IsAStoredPicture asks for pictures with the nats CLI and with the program, of a JPEG camera and of copied video, now and then.
 func TestSnapshot_IsAStoredPicture(t *testing.T) {
 	t.Parallel()
