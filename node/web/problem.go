@@ -42,12 +42,11 @@ func busyf(status int, retry time.Duration, format string, args ...any) error {
 
 // fail answers with a problem. An error that is no fault is the node's own trouble, and counts as passing.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // whoever asked has gone
-	}
 	f := new(fault)
 	if !errors.As(err, &f) {
-		s.log.Warn("answering over HTTP", "path", r.URL.Path, "err", err)
+		if r.Context().Err() == nil { // else whoever asked has gone, or the server ends
+			s.log.Warn("answering over HTTP", "path", r.URL.Path, "err", err)
+		}
 		f = &fault{status: http.StatusServiceUnavailable, detail: err.Error() + "; ask again, and see /readyz", retry: time.Second}
 	}
 	h := w.Header()
