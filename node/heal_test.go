@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os/signal"
@@ -192,4 +193,27 @@ func TestFleet_StopWhileTheServerIsDown(t *testing.T) {
 	if count("edge_video_frames_lost_total", "") == 0 {
 		t.Error("no frame counted as lost")
 	}
+}
+
+// TestServer_WhoConnectsWhileItRestartsIsServedOnceItIsBack holds a restart at its middle.
+func TestServer_WhoConnectsWhileItRestartsIsServedOnceItIsBack(t *testing.T) {
+	s := newServer(t)
+	if _, err := s.Connect("early"); !errors.Is(err, ErrServerDown) {
+		t.Errorf("before the first start Connect says %v, want %v", err, ErrServerDown)
+	}
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.stop()
+	close(s.ready)
+	s.stop()
+	nc, err := s.Connect("late")
+	if err != nil {
+		t.Fatalf("between two servers: %v", err)
+	}
+	defer nc.Close()
+	if err := s.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	harness.WaitFor(t, 10*time.Second, "the connection to find the next server", nc.IsConnected)
 }

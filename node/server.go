@@ -87,7 +87,8 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 	return srv.InProcessConn()
 }
 
-// Connect makes an in-process connection that outlives restarts of the server. The caller closes it.
+// Connect makes an in-process connection that outlives restarts of the server, and may be made during one: it is then cut until the next
+// server is there. The error is [ErrServerDown] where none has been ready yet. The caller closes it.
 func (s *Server) Connect(name string) (*nats.Conn, error) {
 	var nc *nats.Conn
 	err := s.steady(func() (err error) {
@@ -104,7 +105,16 @@ func (s *Server) dial(name string) (*nats.Conn, error) {
 	return nats.Connect("", nats.Name(name), nats.InProcessServer(s), nats.MaxReconnects(-1),
 		nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
 		nats.ReconnectBufSize(-1), // what cannot be sent is an error at once: frames wait in their queues
-		nats.IgnoreAuthErrorAbort(), s.credentials(), nats.ErrorHandler(s.clientError))
+		nats.IgnoreAuthErrorAbort(), nats.RetryOnFailedConnect(s.wasReady()), s.credentials(), nats.ErrorHandler(s.clientError))
+}
+
+func (s *Server) wasReady() bool {
+	select {
+	case <-s.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // steady has the server keep its options while something is done: a reload refuses connections that are being made, and nats-server 2.15
