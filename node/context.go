@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 )
 
 // ContextFile is the file of a node's data directory that has the nats CLI reach it, by --context or NATS_CONTEXT. It is for whoever may
@@ -37,7 +38,7 @@ type cliContext struct {
 }
 
 // errForeignContext says that somebody has put a file of his own where the node writes one.
-var errForeignContext = errors.New("it is not the node's")
+var errForeignContext = errors.New("the file is not the node's")
 
 // writeContexts has the nats CLI find the server that runs now with these options, and reports whether it does. Without it everything else
 // works, so a fault is only told.
@@ -139,7 +140,7 @@ func ownContext(name string) error {
 	}
 	var c cliContext
 	if json.Unmarshal(text, &c) != nil || !strings.HasPrefix(c.Description, contextMark) {
-		return fmt.Errorf("%s stays as it is: %w; move it elsewhere to get one of this node", name, errForeignContext)
+		return fmt.Errorf("%s stays as it is: %w; move it elsewhere to get one", name, errForeignContext)
 	}
 	return nil
 }
@@ -228,4 +229,34 @@ func (d *door) certificates() (text []byte) {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c})...)
 	}
 	return text
+}
+
+// ReadContext is how a program on the node's machine reaches its server, by the context file. The error wraps fs.ErrNotExist where there is
+// none, and fs.ErrPermission where it is not for this user.
+func ReadContext(dataDir string) (url string, options []nats.Option, err error) {
+	text, err := os.ReadFile(ContextFile(dataDir))
+	if err != nil {
+		return "", nil, fmt.Errorf("reading the node's context: %w", err)
+	}
+	var c cliContext
+	if err := json.Unmarshal(text, &c); err != nil {
+		return "", nil, fmt.Errorf("reading the node's context: %w", err)
+	}
+	if !strings.HasPrefix(c.Description, contextMark) {
+		return "", nil, fmt.Errorf("reading the node's context %s: %w", ContextFile(dataDir), errForeignContext)
+	}
+	if c.NKey != "" {
+		key, err := nats.NkeyOptionFromSeed(c.NKey)
+		if err != nil {
+			return "", nil, fmt.Errorf("reading the node's context: %w", err)
+		}
+		options = append(options, key)
+	}
+	if c.CA != "" {
+		options = append(options, nats.RootCAs(c.CA))
+	}
+	if c.TLSFirst {
+		options = append(options, nats.TLSHandshakeFirst())
+	}
+	return c.URL, options, nil
 }

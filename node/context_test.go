@@ -102,6 +102,16 @@ func TestContext_LetsWhoMayReadTheDirectoryIn(t *testing.T) {
 				t.Errorf("the context is %+v", frames)
 			}
 			mustSeeFrames(t, frames.connect(t))
+			url, options, err := node.ReadContext(config.DataDir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nc, err := nats.Connect(url, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			mustSeeFrames(t, nc)
 			system := readContext(t, config.DataDir, "nats-system.json").connect(t)
 			if _, err := system.Request("$SYS.REQ.SERVER.PING", nil, 5*time.Second); err != nil {
 				t.Errorf("asking the server of itself: %v", err)
@@ -173,6 +183,9 @@ func TestContext_FollowsWhatListens(t *testing.T) {
 	startServer(t, config)
 	if text, err := os.ReadFile(path); err != nil || string(text) != foreign {
 		t.Errorf("the file is %s, %v", text, err)
+	}
+	if _, _, err := node.ReadContext(config.DataDir); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("reading it: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(config.DataDir, "nats.nk")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a seed was left beside somebody else's file: %v", err)

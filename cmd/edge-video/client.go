@@ -18,6 +18,7 @@ import (
 
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
 	"github.com/edge-video/edge-video/cmd/edge-video/doctor"
+	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/schema"
 )
 
@@ -40,14 +41,25 @@ func (c *client) connect() (nc *nats.Conn, site string, err error) {
 		}
 		site = cfg.Site
 	}
-	address, err := c.address(cfg)
-	if err != nil {
-		return nil, "", err
+	address, options, ok := c.own(cfg)
+	if !ok {
+		if address, err = c.address(cfg); err != nil {
+			return nil, "", err
+		}
 	}
-	if nc, err = c.dial(address, nats.Name("edge-video")); err != nil {
+	if nc, err = c.dial(address, append(options, nats.Name("edge-video"))...); err != nil {
 		return nil, "", fmt.Errorf("reaching the node at %s: %w; is it running?", config.URL(address), err)
 	}
 	return nc, site, nil
+}
+
+// own is how the node lets in who may read its data directory, where the command names nothing else. cfg may be nil.
+func (c *client) own(cfg *config.Config) (address string, options []nats.Option, ok bool) {
+	if cfg == nil || c.Server != "" || c.Creds != "" || os.Getenv("NATS_URL") != "" {
+		return "", nil, false
+	}
+	address, options, err := node.ReadContext(cfg.DataDir)
+	return address, options, err == nil
 }
 
 // address is where the node's server is. cfg may be nil.

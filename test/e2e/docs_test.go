@@ -114,6 +114,10 @@ func TestDocs_EveryNatsCommandWorks(t *testing.T) {
 		NATS: ", config: " + users, Env: []string{"OPERATOR_PASSWORD=secret-1", "BRIDGE_PASSWORD=secret-2"}})
 	harness.WaitFor(t, 30*time.Second, "frames in Redis", func() bool { return n.Metric("edge_video_bridge_delivered_total") > 20 })
 	line := &commandLine{t: t, node: n, dir: t.TempDir()}
+	// The program's own commands get in the same way.
+	if out, err := line.run("edge-video cameras --once --config "+n.Config, func(string) bool { return false }); err != nil || !strings.Contains(out, "dock-1") {
+		t.Errorf("%v\n%s", err, out)
+	}
 	used := map[string]bool{}
 	for _, guide := range guides(t) {
 		for _, command := range documented(t, guide, `^nats [a-z-]`) {
