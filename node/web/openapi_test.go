@@ -134,4 +134,3 @@ func (d described) check(method, pattern string, r reply) {
 		d.t.Errorf("%s %s: %v\n%s", method, pattern, err, r.body)
 	}
 }
-
