@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/bin:$(PATH)
 
 APT_RUN := ffmpeg
 APT_TEST := ffmpeg redis-server rabbitmq-server mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
-  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq prometheus
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gcc libc6-dev jq prometheus chromium
 
 .PHONY: help build run test bench profile lint fuzz soak deps deps-run
 

@@ -18,7 +18,7 @@ import (
 
 type demoCommand struct {
 	NATS   string        `name:"nats" default:"127.0.0.1:4222" placeholder:"HOST:PORT" help:"Where the embedded NATS server listens."`
-	HTTP   string        `name:"http" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where metrics and health are served."`
+	HTTP   string        `name:"http" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where the page, the API, metrics and health are served."`
 	Data   string        `placeholder:"DIR" help:"Where frames are stored; by default a folder that is removed at the end."`
 	FFmpeg string        `name:"ffmpeg" default:"ffmpeg" placeholder:"PATH" help:"The ffmpeg to use; by default the one on PATH."`
 	For    time.Duration `placeholder:"TIME" help:"End by itself after this time."`
@@ -111,6 +111,7 @@ func freeAddress(address string) string {
 func (d *demoCommand) explain(w io.Writer, cfg *config.Config) {
 	fmt.Fprintf(w, `edge-video demo: four made-up cameras, each read by one FFmpeg, every picture stored in the embedded JetStream.
 
+  see the cameras             http://%[2]s/
   the nats CLI finds it by    export NATS_CONTEXT=%[1]s
   look at what is stored      nats stream info FRAMES
   frames as they come         nats sub 'frames.demo.>' --headers-only

@@ -171,7 +171,7 @@ func (g *gate) who(r *http.Request) (caller, error) {
 	}
 	shown := r.Header.Get("Authorization")
 	if shown == "" {
-		return caller{}, unauthorized(errNoCredentials)
+		return caller{}, unauthorized(r, errNoCredentials)
 	}
 	mac := hmac.New(sha256.New, g.key)
 	mac.Write([]byte(shown))
@@ -190,15 +190,21 @@ func (g *gate) who(r *http.Request) (caller, error) {
 	}
 	c, ok := g.verify(r, access, shown)
 	if !ok {
-		return caller{}, unauthorized(errWrongCredentials)
+		return caller{}, unauthorized(r, errWrongCredentials)
 	}
 	g.wrong.giveBack(from)
 	g.remember(id, access, c)
 	return c, nil
 }
 
-func unauthorized(err error) error {
-	return &fault{status: http.StatusUnauthorized, detail: err.Error(), header: http.Header{"Www-Authenticate": {`Basic realm="edge-video", charset="UTF-8"`, `Bearer realm="edge-video"`}}}
+// unauthorized asks for credentials. A script of the page is not told of Basic: the browser would ask whoever sits there by itself, again and
+// again, and hold the script up meanwhile.
+func unauthorized(r *http.Request, err error) error {
+	ways := []string{`Basic realm="edge-video", charset="UTF-8"`, `Bearer realm="edge-video"`}
+	if r.Header.Get("Sec-Fetch-Dest") == "empty" {
+		ways = ways[1:]
+	}
+	return &fault{status: http.StatusUnauthorized, detail: err.Error(), header: http.Header{"Www-Authenticate": ways}}
 }
 
 // remember spares the next request with the same credentials the work, unless other users are in force meanwhile.

@@ -66,7 +66,15 @@ func New(config Config, parts Parts, log *slog.Logger) (*Server, error) {
 	if err := s.readCertificate(); err != nil {
 		return nil, err
 	}
-	for _, r := range s.routes() {
+	routes := s.routes()
+	if parts.Connect != nil {
+		page, err := pageRoutes()
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, page...)
+	}
+	for _, r := range routes {
 		s.mux.Handle(r.pattern, &door{s, r})
 	}
 	return s, nil

@@ -37,6 +37,7 @@ type NodeOptions struct {
 	Cameras string
 	Bridges string
 	NATS    string // further keys of nats, beginning with a comma
+	HTTP    string // the same of http
 	More    string // further top-level keys
 
 	// Whole is a configuration in place of those keys, in which 0.0.0.0:8080, 127.0.0.1:4222 and /var/lib/edge-video stand for the node's own
@@ -90,8 +91,8 @@ func (n *Node) write(t testing.TB, o NodeOptions) {
 		}
 		return name + ":\n" + text + "\n"
 	}
-	text := fmt.Sprintf("site: %s\nnode: %s\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'}\n", cmp.Or(o.Site, "test"), cmp.Or(o.Name, "node-1"), n.Dir, hostPort(n.natsPort),
-		o.NATS, hostPort(n.httpPort)) +
+	text := fmt.Sprintf("site: %s\nnode: %s\ndata_dir: %s\nnats: {listen: '%s'%s}\nhttp: {listen: '%s'%s}\n", cmp.Or(o.Site, "test"), cmp.Or(o.Name, "node-1"), n.Dir, hostPort(n.natsPort),
+		o.NATS, hostPort(n.httpPort), o.HTTP) +
 		section("cameras", o.Cameras) + section("bridges", o.Bridges) + o.More
 	if o.Whole != "" {
 		text = strings.NewReplacer("0.0.0.0:8080", hostPort(n.httpPort), "127.0.0.1:4222", hostPort(n.natsPort), "/var/lib/edge-video", n.Dir).Replace(o.Whole)
