@@ -84,6 +84,7 @@ var shows = []struct {
 	{pattern: `--dump frames`, want: []string{"frames/3.json: frames.lisbon.dock-1, frame "}},
 	{pattern: `stream get .*\| edge-video describe -`, want: []string{"frames.lisbon.dock-1 ", ", captured ", ": JPEG, 320x240, "}},
 	{pattern: `stream view EVENTS`, want: []string{"camera dock-1 of lisbon: state up"}, endless: true},
+	{pattern: `stream view DEAD`, want: []string{"Reached apparent end"}}, // nothing is in there
 	{pattern: `consumer report`, want: []string{"cache"}},
 	{pattern: `kv get cameras`, want: []string{`"state":"up"`, `"node":"gate-7"`}},
 	{pattern: `kv get bridges`, want: []string{`"state":"closed"`}},
