@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ type made struct {
 	js    jetstream.JetStream
 	id    string
 	epoch int64
-	seq   uint64
+	seq   atomic.Uint64
 	size  [2]int
 	since time.Time
 	stop  context.CancelFunc
@@ -44,7 +45,7 @@ func (m *made) state(state schema.CameraState, fault string) {
 	if state == schema.CameraUp {
 		fps = 10
 	}
-	body, err := json.Marshal(schema.CameraStatus{State: state, Since: m.since, FPS: fps, Epoch: m.epoch, LastSeq: max(1, m.seq), Error: fault, Node: "node-1"})
+	body, err := json.Marshal(schema.CameraStatus{State: state, Since: m.since, FPS: fps, Epoch: m.epoch, LastSeq: max(1, m.seq.Load()), Error: fault, Node: "node-1"})
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -55,9 +56,9 @@ func (m *made) state(state schema.CameraState, fault string) {
 
 // frame stores one picture of now.
 func (m *made) frame(ctx context.Context) {
-	m.seq++
-	f := schema.Frame{Site: "test", Camera: m.id, Node: "node-1", Epoch: m.epoch, Seq: m.seq, Captured: time.Now().UTC().Truncate(time.Microsecond),
-		ContentType: schema.ContentJPEG, Width: m.size[0], Height: m.size[1], Data: harness.GenerateJPEG(m.t, m.size[0], m.size[1], 70, int(m.seq))}
+	seq := m.seq.Add(1)
+	f := schema.Frame{Site: "test", Camera: m.id, Node: "node-1", Epoch: m.epoch, Seq: seq, Captured: time.Now().UTC().Truncate(time.Microsecond),
+		ContentType: schema.ContentJPEG, Width: m.size[0], Height: m.size[1], Data: harness.GenerateJPEG(m.t, m.size[0], m.size[1], 70, int(seq))}
 	if _, err := m.js.PublishMsg(ctx, &nats.Msg{Subject: f.Subject(), Header: f.Header(), Data: f.Data}); err != nil && ctx.Err() == nil {
 		m.t.Errorf("storing a frame: %v", err)
 	}

@@ -396,10 +396,13 @@ func fitsPhone(t *testing.T, h *house) {
 		}
 		if name == "camera" {
 			tb.wait("a live picture", stage+".dataset.mode === 'live'")
-			get[bool](tb, "document.querySelector('.strip').scrollIntoView({ block: 'center' }) === undefined")
-			strip := tb.box(".strip")
-			tb.do(chromedp.TapXY(strip.X+strip.Width/2, strip.Y+30))
-			tb.wait("the moment of the finger", stage+".dataset.mode === 'past'")
+			// What is said above may move the timeline away below the finger.
+			harness.WaitFor(t, patience, "the moment of the finger", func() bool {
+				get[bool](tb, "document.querySelector('.strip').scrollIntoView({ block: 'center' }) === undefined")
+				strip := tb.box(".strip")
+				tb.do(chromedp.TapXY(strip.X+strip.Width/2, strip.Y+30))
+				return get[bool](tb, stage+".dataset.mode === 'past'")
+			})
 		}
 		if wide := get[int](tb, "document.documentElement.scrollWidth"); wide > 390 {
 			t.Errorf("%s is %d pixels wide on a phone of 390", name, wide)

@@ -2,6 +2,7 @@ package page_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 func TestWall_AsksForVisiblePicturesAlone(t *testing.T) {
 	t.Parallel()
 	node := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: "  []"})
+	harness.WaitFor(t, patience, "the node to be ready", func() bool { return node.Readyz().Status == http.StatusOK })
 	js := node.JetStream()
 	for i := range 100 {
 		c := makeUp(t, js, fmt.Sprintf("cam-%02d", i))
