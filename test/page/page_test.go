@@ -207,18 +207,14 @@ func timelineMarks(t *testing.T, h *house) {
 	h.ghost.event(schema.Event{Kind: schema.KindGap, Reason: "stall", Count: 40})
 	tb := open(t, h.node, "#/camera/ghost", look{dark: true})
 	tb.wait("a gap and the event", "/[1-9] gaps?, /.test(document.querySelector('#timeline-summary').textContent) && document.querySelector('.feed').textContent.includes('lacks 40 frames (stall)')")
-	strip := tb.box(".strip")
-	gap := get[float64](tb, fmt.Sprintf(`(() => {
+	tb.wait("the gap to be seen", `(() => {
 		const strip = document.querySelector('.strip');
 		const row = strip.getContext('2d').getImageData(0, 35 * devicePixelRatio, strip.width, 1).data;
 		const held = row.slice(4 * 20, 4 * 20 + 3).join();
 		let other = 0;
 		for (let x = 10; x < strip.width - 20; x++) if (row.slice(4 * x, 4 * x + 3).join() !== held) other++;
-		return other / strip.width * %f;
-	})()`, strip.Width))
-	if gap < 10 {
-		t.Errorf("the gap is %v pixels wide on the timeline", gap)
-	}
+		return other > 10;
+	})()`)
 	tb.shot("marks")
 	h.ghost.event(schema.Event{Kind: schema.KindState, State: "stalled", Message: "no picture"})
 	tb.wait("what happens meanwhile", "document.querySelector('.feed').textContent.includes('is stalled: no picture')")
