@@ -27,7 +27,7 @@ type house struct {
 }
 
 // cameras of a house: three made-up pictures, of which one is stored as it is encoded, and one camera that refuses.
-const houseCameras = `  - {id: dock-1, url: 'lavfi:testsrc=size=320x180:rate=10:decimals=2'}
+const houseCameras = `  - {id: dock-1, url: 'lavfi:testsrc=size=320x240:rate=10:decimals=2'}
   - {id: dock-2, url: 'lavfi:testsrc2=size=320x180:rate=10'}
   - {id: gate, mode: copy, url: '%s'}
   - {id: yard, url: 'rtsp://127.0.0.1:1/stream1'}`
@@ -82,6 +82,9 @@ func wallShows(t *testing.T, h *house) {
 	}
 	for _, camera := range []string{"dock-1", "dock-2", "gate", "ghost"} {
 		tb.wait("a picture of "+camera, tile(camera)+".classList.contains('seen')")
+	}
+	if odd := get[int](tb, "[...document.querySelectorAll('.shot')].filter((s) => Math.abs(s.clientHeight / s.clientWidth - 9 / 16) > 0.01).length"); odd > 0 {
+		t.Errorf("%d tiles are not of one shape with the others", odd)
 	}
 	first := get[string](tb, tile("dock-2")+".querySelector('canvas').toDataURL()")
 	tb.wait("another picture", fmt.Sprintf("%s.querySelector('canvas').toDataURL() !== %q", tile("dock-2"), first))
