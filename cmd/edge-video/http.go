@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/edge-video/edge-video/bridge"
 	"github.com/edge-video/edge-video/cmd/edge-video/config"
@@ -37,12 +38,15 @@ func address(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// metricsOf shows the metrics of the process and of the bridges that it has now.
-func metricsOf(reg *prometheus.Registry, b *bridges) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		all := append(prometheus.Gatherers{reg}, b.gatherers()...)
-		promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: reg}).ServeHTTP(w, r)
+// scrapesMost is how many scrapes are answered at once: each holds all series in memory, and more than a few who ask are none in earnest.
+const scrapesMost = 4
+
+// metricsOf shows the metrics of the process and of the parts that it has at the moment, as bridges are.
+func metricsOf(reg *prometheus.Registry, parts func() prometheus.Gatherers) http.Handler {
+	all := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		return append(prometheus.Gatherers{reg}, parts()...).Gather()
 	})
+	return promhttp.HandlerFor(all, promhttp.HandlerOpts{Registry: reg, MaxRequestsInFlight: scrapesMost})
 }
 
 // newWeb makes what serves HTTP.
@@ -64,7 +68,7 @@ func accessOf(c *config.Config) (a web.Access) {
 
 // webParts are the node's as HTTP shows them.
 func (a *app) webParts() web.Parts {
-	p := web.Parts{Metrics: metricsOf(a.reg, a.bridges), Readiness: a.readiness, Connect: a.server.Connect, Pictures: a.render,
+	p := web.Parts{Metrics: metricsOf(a.reg, a.bridges.gatherers), Readiness: a.readiness, Connect: a.server.Connect, Pictures: a.render,
 		Horizon: func() time.Duration { return a.fleet.Health().Horizon },
 		Reload: func(ctx context.Context) (lines []string, err error) {
 			changes, err := a.reload(ctx)

@@ -60,7 +60,7 @@ func newOutpost(b *bridgeCommand, c *config.Config, server string, log *slog.Log
 	if o.first, err = o.bridges.prepare(c); err != nil {
 		return nil, err
 	}
-	if o.web, err = newWeb(c, web.Parts{Metrics: metricsOf(o.reg, o.bridges), Readiness: o.readiness}, log); err != nil {
+	if o.web, err = newWeb(c, web.Parts{Metrics: metricsOf(o.reg, o.bridges.gatherers), Readiness: o.readiness}, log); err != nil {
 		return nil, err
 	}
 	o.http, err = listenHTTP(c)

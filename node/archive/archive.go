@@ -84,13 +84,13 @@ func (a *Archive) frame(ctx context.Context, c Camera, seq uint64) (*Frame, erro
 	return f, err
 }
 
-// absent says why there is no message of a sequence.
+// absent says why a sequence is none of the camera's: it has aged out, or else has never been.
 func (a *Archive) absent(ctx context.Context, c Camera, seq uint64) error {
 	s, err := a.js.Stream(ctx, a.streamOf(c.Site))
 	if err != nil {
 		return err
 	}
-	if seq <= s.CachedInfo().State.LastSeq {
+	if seq < s.CachedInfo().State.FirstSeq {
 		return ErrGone
 	}
 	return ErrNone

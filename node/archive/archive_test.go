@@ -165,6 +165,9 @@ func TestArchive_SaysWhatIsNotThere(t *testing.T) {
 	wantIs(t, err, archive.ErrFuture)
 	_, err = s.Frame(ctx, of("cam-1"), other)
 	wantIs(t, err, archive.ErrNone)
+	if errors.Is(err, archive.ErrGone) {
+		t.Errorf("another camera's frame has not aged out: %v", err)
+	}
 	_, err = s.Frame(ctx, of("cam-1"), foreign)
 	wantIs(t, err, archive.ErrForeign)
 	_, err = s.Frame(ctx, of("cam-1"), 1000)

@@ -88,16 +88,21 @@ func (a *Archive) newestAlone(ctx context.Context, c Camera) (*Frame, error) {
 	a.mu.Lock()
 	known := a.marks[c]
 	a.mu.Unlock()
+	if newest.Stream < known.upTo {
+		known = mark{} // the stream has begun anew
+	}
 	f := newest
 	for n := 0; !standsAlone(f); n++ {
 		if f.Stream <= known.upTo {
-			if f, err = a.frame(ctx, c, known.alone); err != nil {
-				return nil, err
-			}
-			break
+			f, err = a.frame(ctx, c, known.alone)
+		} else {
+			f, err = a.previous(ctx, c, f)
 		}
-		if f, err = a.previous(ctx, c, f); err != nil || n == groupFrames {
-			return nil, errors.Join(ErrNoKeyframe, err)
+		switch {
+		case errors.Is(err, ErrNone), n == groupFrames:
+			return nil, ErrNoKeyframe
+		case err != nil:
+			return nil, err
 		}
 	}
 	a.mu.Lock()

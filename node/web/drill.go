@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -155,6 +154,7 @@ func (s *Server) release(w http.ResponseWriter, r *request) error {
 	if !f.drills.release(name) {
 		f.drills.tell(name, hold{Release: true}) // it may have been begun elsewhere
 	}
+	s.log.Info("drill ended over HTTP", "bridge", name, "by", r.caller.name)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -193,7 +193,7 @@ func readDrill(r *request) (length time.Duration, anyway bool, err error) {
 		return 0, false, refusef(http.StatusBadRequest, "reading the body: %v; %s", err, form)
 	}
 	if length, err = time.ParseDuration(q.For); err != nil || length <= 0 || length > drillMost {
-		return 0, false, refusef(http.StatusBadRequest, "%s; %s", fmt.Sprintf("for is %.60q, not a time above 0 and at most 24h", q.For), form)
+		return 0, false, refusef(http.StatusBadRequest, "for is %.60q, not a time above 0 and at most %s; %s", q.For, drillMost, form)
 	}
 	return length, q.Anyway, nil
 }

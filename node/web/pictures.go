@@ -43,23 +43,9 @@ func (s *Server) snapshot(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), pictureWait)
 	defer cancel()
 	began := time.Now()
-	var frame *archive.Frame
-	if at.IsZero() {
-		frame, err = f.archive.Newest(ctx, cam)
-	} else {
-		frame, err = f.archive.At(ctx, cam, at)
-	}
+	frames, err := f.archive.Picture(ctx, cam, at)
 	if err != nil {
 		return missing(err)
-	}
-	frames := []*archive.Frame{frame}
-	if frame.ContentType != schema.ContentJPEG {
-		if frames, err = f.archive.Group(ctx, cam, frame); err != nil {
-			return missing(err)
-		}
-		if at.IsZero() {
-			frames = frames[:1] // the newest that decodes on its own is made once, and then kept for all
-		}
 	}
 	w.Header().Set("Cache-Control", "private, no-cache")
 	return s.picture(ctx, w, r, frames, width, began)

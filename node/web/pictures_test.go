@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/edge-video/edge-video/schema"
 	"github.com/edge-video/edge-video/test/harness"
@@ -114,13 +115,21 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 		path + "snapshot.jpg?at=2100-01-01T00:00:00Z": 400, path + "snapshot.jpg?width=5": 400, path + "snapshot.jpg?width=x": 400, path + "snapshot.jpg?at=2000-01-01T00:00:00Z": 404,
 		path + "frames/0": 404, path + "frames/11": 404, path + "frames/x": 404, path + "frames/4?as=png": 400, path + "frames/4?width=64": 400, path + "frames?limit=100000": 400,
 		path + "frames?every=-1": 400, path + "frames?from=2100-01-01T00:00:00Z": 400, path + "frames?cursor=2000-01-01T00:00:00Z": 400,
-		"/api/v1/cameras/none/snapshot.jpg": 404, "/api/v1/cameras/else.dock-1/snapshot.jpg": 404, "/api/v1/cameras/none/frames/4": 410, "/api/v1/cameras/none/live.mjpeg": 404,
+		"/api/v1/cameras/none/snapshot.jpg": 404, "/api/v1/cameras/else.dock-1/snapshot.jpg": 404, "/api/v1/cameras/none/frames/4": 404, "/api/v1/cameras/none/live.mjpeg": 404,
 		"/api/v1/clip.mp4?camera=dock-1": 400, "/api/v1/clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 400,
 		"/api/v1/clip.mkv?camera=dock-1&from=2000-01-01T00:00:00Z&to=2000-01-01T02:00:00Z": 400, "/api/v1/clip.mkv?camera=none&from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 404,
 		path + "clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 404, path + "clip.mp4?from=2000-01-01T00:00:01Z&to=2000-01-01T00:00:00Z": 400,
 	} {
 		s.get(path).refused(t, want, "")
 	}
+	stream, err := s.js.Stream(t.Context(), schema.StreamFrames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(t.Context(), jetstream.WithPurgeSequence(3)); err != nil {
+		t.Fatal(err)
+	}
+	s.get(path+"frames/2").refused(t, http.StatusGone, "stream.max_age")
 }
 
 // TestClip_HoldsTheSpan holds a clip to be a film of the frames of its span.

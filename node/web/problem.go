@@ -50,7 +50,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		f = &fault{status: http.StatusServiceUnavailable, detail: err.Error() + "; ask again, and see /readyz", retry: time.Second}
 	}
 	h := w.Header()
-	for _, name := range []string{"Etag", "Cache-Control", "Content-Length", "Last-Modified"} {
+	for _, name := range []string{"Etag", "Cache-Control", "Content-Disposition", "Content-Length"} {
 		h.Del(name) // those of the answer that did not come
 	}
 	for name, values := range f.header {

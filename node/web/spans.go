@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/edge-video/edge-video/node/archive"
 	"github.com/edge-video/edge-video/node/render"
-	"github.com/edge-video/edge-video/schema"
 )
 
 const (
@@ -141,19 +138,18 @@ func (s *Server) clipOf(format render.Format, w http.ResponseWriter, r *request,
 	if _, err := f.archive.Newest(r.Context(), cam); err != nil {
 		return missing(err)
 	}
-	out, leave, err := s.flow(w, r, format.ContentType())
 	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", cam.ID+"_"+from.UTC().Format("20060102T150405Z")+"."+string(format)))
+	out, leave, err := s.flow(w, r, format.ContentType())
 	if err != nil || out == nil {
 		return err
 	}
 	defer leave()
 	sent := &counted{out: out}
-	err = s.parts.Pictures.Clip(r.Context(), sent, format, seq(f.archive.Read(r.Context(), cam, from, to)))
+	err = s.parts.Pictures.Clip(r.Context(), sent, format, f.archive.Film(r.Context(), cam, from, to))
 	switch {
 	case err == nil || errors.Is(err, render.ErrCut):
 		return nil
 	case sent.n == 0:
-		w.Header().Del("Content-Disposition")
 		return missing(err)
 	}
 	if r.Context().Err() == nil {
@@ -173,19 +169,4 @@ type counted struct {
 func (c *counted) Write(p []byte) (int, error) {
 	c.n += len(p)
 	return len(p), c.out.write(p)
-}
-
-// seq is frames without their places.
-func seq(frames iter.Seq2[*archive.Frame, error]) iter.Seq2[*schema.Frame, error] {
-	return func(yield func(*schema.Frame, error) bool) {
-		for f, err := range frames {
-			var bare *schema.Frame
-			if f != nil {
-				bare = f.Frame
-			}
-			if !yield(bare, err) {
-				return
-			}
-		}
-	}
 }

@@ -103,6 +103,8 @@ func (s *Server) readCertificate() error {
 
 // Serve answers what comes to the listener until ctx ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if a, ok := l.Addr().(*net.TCPAddr); ok {
 		s.local.Store(a.IP.IsLoopback())
 	}
