@@ -90,7 +90,8 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 	if err != nil {
 		return fmt.Errorf("%w: a message without metadata: %w", errSource, err)
 	}
-	if l.delivery++; meta.Sequence.Consumer == 1 && l.pin.Load() != nil {
+	anew := meta.Sequence.Consumer == 1 && l.pin.Load() != nil
+	if l.delivery++; anew {
 		l.delivery = 1 // a process that took its turn at the same moment has set the consumer back
 	}
 	if meta.Sequence.Consumer != l.delivery {
@@ -104,6 +105,11 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 			return ack(m)
 		}
 		return nil
+	}
+	if anew && seq > l.seen+1 {
+		if err := l.heed(live); err != nil {
+			return err
+		}
 	}
 	l.jump(min(seq-1, l.end))
 	if seq > l.end {

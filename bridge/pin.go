@@ -52,6 +52,18 @@ func (l *lane) notePin(m jetstream.Msg) {
 	}
 }
 
+// heed learns what other clients have dealt with since this one set the consumer back and waited for its turn: that is not gone.
+func (l *lane) heed(live context.Context) error {
+	ctx, cancel := context.WithTimeout(live, apiTimeout)
+	defer cancel()
+	c, err := l.session.worker.js.Consumer(ctx, l.session.worker.config.stream(), l.track.durable)
+	if err != nil {
+		return fmt.Errorf("%w: looking for what others have delivered: %w", errSource, err)
+	}
+	l.seen = max(l.seen, c.CachedInfo().AckFloor.Stream)
+	return nil
+}
+
 // lose ends the session because the pin is lost.
 func (l *lane) lose(err error) {
 	l.pin.Store(nil)

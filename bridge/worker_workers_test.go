@@ -222,6 +222,29 @@ func TestWorkersStandby_OneWorksAndAnotherTakesOver(t *testing.T) {
 	t.Logf("%d frames by %v, %d again", last, by, len(arrived)-int(last))
 }
 
+// TestWorkersStandby_WhatAnotherHasDeliveredIsNotGone has two wait for the first frame, and sets the consumer back between the last frame of the
+// one that got it and the first of the other, as a third that begins at that moment does.
+func TestWorkersStandby_WhatAnotherHasDeliveredIsNotGone(t *testing.T) {
+	t.Parallel()
+	s := startStream(t)
+	broker := &together{}
+	workers := []*bridging{s.run(with(bridge.WorkersStandby), broker.sink(0, nil)), s.run(with(bridge.WorkersStandby), broker.sink(1, nil))}
+	harness.WaitFor(t, 30*time.Second, "both to wait for frames", func() bool { return s.consumer("broker").NumWaiting > 1 })
+	s.publish(1, 50)
+	s.waitAcked(50)
+	if _, err := s.js.ResetConsumerToSequence(t.Context(), schema.StreamFrames, "broker", 0); err != nil {
+		t.Fatal(err)
+	}
+	first := broker.busiest([]int{0, 0})
+	workers[first].stop()
+	s.publish(51, 60)
+	s.waitAcked(60)
+	workers[1-first].stop()
+	if gaps := s.gaps("aged_out"); len(gaps) > 0 {
+		t.Errorf("frames are told to be missed that another worker has delivered: %v", gaps)
+	}
+}
+
 func TestWorkersStandby_ASlowSinkKeepsItsTurn(t *testing.T) {
 	t.Parallel()
 	s := startStream(t)
