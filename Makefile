@@ -30,6 +30,7 @@ soak: deps ## the long form of the tests that `make test` scales down
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9|TestLinks|TestCluster' ./test/e2e
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestTime|TestPace' ./node/camera
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestSink/Cuts' ./bridge/rabbitmq
+	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -run TestCrowd ./node/web
 
 bench: deps ## measure, with the bare tools in the same run
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 1h -p 1 ./node ./test/bench

@@ -126,6 +126,7 @@ func TestAccess_GuessingIsSlow(t *testing.T) {
 }
 
 func TestHash_RefusesWhatIsNone(t *testing.T) {
+	t.Parallel()
 	if _, err := web.HashPassword("short"); err == nil {
 		t.Error("a password of five letters is taken")
 	}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 // TestAPI_TellsTheState holds lists, single objects and the watch to one state, and the watch to what changes.
 func TestAPI_TellsTheState(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	s.camera("dock-1", schema.CameraUp)
 	s.camera("gate", schema.CameraBackoff)
 	s.journal.State(schema.BucketBridges, "broker", schema.BridgeStatus{State: schema.BreakerClosed, Since: time.Now().UTC(), Pending: 3})
@@ -85,7 +86,7 @@ func (s *stand) cameraGone(id string) error {
 // TestEvents_NewestFirstAndResumed holds the list to its filters and bounds, and the stream to go on behind the last event a viewer had.
 func TestEvents_NewestFirstAndResumed(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	for i := range 20 {
 		s.journal.Event(schema.Event{Class: schema.ClassCamera, Name: []string{"a", "b"}[i%2], Kind: schema.KindState, Count: uint64(i)})
 	}
@@ -131,7 +132,7 @@ func TestEvents_NewestFirstAndResumed(t *testing.T) {
 // TestAPI_RefusesWithProblems holds bad requests to the right status and a document that says what to do.
 func TestAPI_RefusesWithProblems(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	s.get("/api/v1/cameras/none").refused(t, http.StatusNotFound, `"none"`)
 	s.get("/api/v1/cameras/..%2f..%2fetc").refused(t, http.StatusBadRequest, "..")
 	s.get("/api/v1/cameras/a%2fb").refused(t, http.StatusNotFound, "a/b")
@@ -154,6 +155,10 @@ func TestAPI_RefusesWithProblems(t *testing.T) {
 	if r := s.post("/api/v1/reload", ""); r.StatusCode != http.StatusOK || !strings.Contains(string(r.body), "cameras[a]: added") {
 		t.Errorf("got %d %s", r.StatusCode, r.body)
 	}
+	s.mu.Lock()
+	s.reload = errors.New("cameras[1].url: is missing")
+	s.mu.Unlock()
+	s.post("/api/v1/reload", "").refused(t, http.StatusUnprocessableEntity, "cameras[1].url")
 	s.camera("idle", schema.CameraUp)
 	harness.WaitFor(t, 5*time.Second, "the camera", func() bool { return s.get("/api/v1/cameras/idle").StatusCode == http.StatusOK })
 	s.post("/api/v1/cameras/idle/kick", "").refused(t, http.StatusServiceUnavailable, "idle")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"sync"
 	"testing"
@@ -14,8 +15,8 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestCrowd_OthersAreServed holds a listener on which 10,000 connections are opened, some of which begin a request and never end it, to bounded
-// memory, and to answer whoever asks in earnest, from the same address as from another.
+// TestCrowd_OthersAreServed holds a listener on which many more connections are opened than it keeps, some of which begin a request and never
+// end it, to bounded memory, and to answer whoever asks in earnest, from the same address as from another.
 func TestCrowd_OthersAreServed(t *testing.T) {
 	_, address := serve(t, web.Config{Site: "test"}, web.Parts{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -23,7 +24,11 @@ func TestCrowd_OthersAreServed(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	const opened, atOnce = 10_000, 500
+	const atOnce = 500
+	opened := 3_000
+	if os.Getenv("EDGE_VIDEO_SOAK") != "" {
+		opened = 10_000
+	}
 	var mu sync.Mutex
 	var open []net.Conn
 	defer func() {
@@ -63,7 +68,7 @@ func TestCrowd_OthersAreServed(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapInuse+after.StackInuse) - int64(before.HeapInuse+before.StackInuse); grown > 64<<20 {
+	if grown := int64(after.HeapInuse+after.StackInuse) - int64(before.HeapInuse+before.StackInuse); grown > 32<<20 {
 		t.Errorf("memory has grown by %d MiB", grown>>20)
 	}
 }

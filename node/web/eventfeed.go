@@ -128,7 +128,7 @@ func (s *Server) tellEvents(w http.ResponseWriter, r *request, f *floor, c choic
 		})
 	}
 	g.Go(func() error {
-		beat := time.NewTicker(heartbeat)
+		beat := time.NewTicker(s.times.heartbeat)
 		defer beat.Stop()
 		for {
 			var err error

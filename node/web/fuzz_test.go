@@ -16,7 +16,7 @@ import (
 
 // FuzzServer_AnswersAnything holds any request to an answer: no panic, no 5xx but 503, and a problem document for every error.
 func FuzzServer_AnswersAnything(f *testing.F) {
-	s := newStand(f, nil)
+	s := newStand(f)
 	s.camera("dock-1", schema.CameraUp)
 	s.store(frame(f, "dock-1", 1, time.Now(), 64))
 	harness.WaitFor(f, 5*time.Second, "the camera", func() bool { return s.get("/api/v1/cameras/dock-1").StatusCode == http.StatusOK })

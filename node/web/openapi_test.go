@@ -26,7 +26,7 @@ type described struct {
 // TestOpenAPI_IsWhatTheServerDoes holds the description to name every route, and nothing else, and answers to be as it says.
 func TestOpenAPI_IsWhatTheServerDoes(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	d := described{t: t, compiler: jsonschema.NewCompiler()}
 	s.get("/api/v1/openapi.json").json(t, &d.doc)
 	if r := s.get("/api/v1/openapi.yaml"); !strings.HasPrefix(string(r.body), "openapi: 3.1") || r.Header.Get("Content-Type") != "application/yaml" {

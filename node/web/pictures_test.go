@@ -10,7 +10,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -52,7 +51,7 @@ func (s *stand) store(frames ...*schema.Frame) {
 // TestSnapshot_IsTheFrameAskedFor holds snapshots, stored frames and the index to what the stream holds.
 func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	began := time.Now().Add(-10 * time.Second)
 	var frames []*schema.Frame
 	for i := range 10 {
@@ -135,7 +134,7 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 // TestClip_HoldsTheSpan holds a clip to be a film of the frames of its span.
 func TestClip_HoldsTheSpan(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	began := time.Now().Add(-10 * time.Second)
 	for i := range 20 {
 		s.store(frame(t, "dock-1", uint64(i+1), began.Add(time.Duration(i)*100*time.Millisecond), 320))
@@ -153,16 +152,11 @@ func TestClip_HoldsTheSpan(t *testing.T) {
 // within a moment; one that is slow gets the newest each time, and none in between.
 func TestLive_SlowViewersTouchNobody(t *testing.T) {
 	t.Parallel()
-	s := newStand(t, nil)
+	s := newStand(t)
 	s.camera("dock-1", schema.CameraUp)
 	harness.WaitFor(t, 5*time.Second, "the camera", func() bool { return s.get("/api/v1/cameras/dock-1").StatusCode == http.StatusOK })
 	for range 50 {
-		c, err := net.Dial("tcp", s.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := io.WriteString(c, "GET /api/v1/cameras/dock-1/live.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(dial(t, s.address), "GET /api/v1/cameras/dock-1/live.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,17 +7,11 @@ import (
 	"time"
 )
 
-const (
-	// stall is how long a viewer of something without an end may take nothing.
-	stall = 10 * time.Second
-	// heartbeat is how often something is sent on such a stream where there is nothing to tell.
-	heartbeat = 10 * time.Second
-)
-
 // outflow is an answer without an end, to a viewer who may be slow.
 type outflow struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	stall time.Duration
 }
 
 // flow begins an answer without an end. The caller calls leave at its end; out is nil where only the header is asked for.
@@ -35,9 +29,10 @@ func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (ou
 	}
 	leave, ok := s.streams.enter(who)
 	if !ok {
-		return nil, nil, busyf(http.StatusTooManyRequests, heartbeat, "too many streams are open: at most %d for one client and %d in all; close some", streamsEach, streamsMost)
+		return nil, nil, busyf(http.StatusTooManyRequests, s.times.stall,
+			"too many streams are open: at most %d for one client and %d in all; close some", streamsEach, streamsMost)
 	}
-	out = &outflow{w: w, rc: http.NewResponseController(w)}
+	out = &outflow{w: w, rc: http.NewResponseController(w), stall: s.times.stall}
 	// A deadline for reading would end the request with it.
 	if err := out.rc.SetReadDeadline(time.Time{}); err != nil {
 		s.log.Debug("answering without an end", "err", err)
@@ -47,7 +42,7 @@ func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (ou
 
 // write sends and flushes. It fails when the viewer takes nothing for too long.
 func (o *outflow) write(parts ...[]byte) error {
-	if err := o.rc.SetWriteDeadline(time.Now().Add(stall)); err != nil {
+	if err := o.rc.SetWriteDeadline(time.Now().Add(o.stall)); err != nil {
 		return fmt.Errorf("bounding a write: %w", err)
 	}
 	for _, p := range parts {

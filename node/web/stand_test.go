@@ -34,17 +34,16 @@ type stand struct {
 	journal *journal.Journal
 	address string
 
-	mu        sync.Mutex
-	readiness web.Readiness
-	reload    error
+	mu     sync.Mutex
+	reload error // of the next reloads
 }
 
 func logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// serve runs a web server without JetStream until the test ends.
-func serve(t testing.TB, c web.Config, parts web.Parts) (*web.Server, string) {
+// serve runs a web server without JetStream until the test ends. prepare is done to it before.
+func serve(t testing.TB, c web.Config, parts web.Parts, prepare ...func(*web.Server)) (*web.Server, string) {
 	t.Helper()
 	if parts.Readiness == nil {
 		parts.Readiness = func() web.Readiness {
@@ -55,6 +54,9 @@ func serve(t testing.TB, c web.Config, parts web.Parts) (*web.Server, string) {
 	s, err := web.New(c, parts, logger(t))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, do := range prepare {
+		do(s)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,12 +80,9 @@ func until(t testing.TB, run func(context.Context) error) {
 }
 
 // newStand starts everything.
-func newStand(t testing.TB, change func(*web.Config)) *stand {
+func newStand(t testing.TB, prepare ...func(*web.Server)) *stand {
 	t.Helper()
 	c := web.Config{Site: "test", Node: "node-1", Version: "1"}
-	if change != nil {
-		change(&c)
-	}
 	server, err := node.NewServer(node.ServerConfig{Site: c.Site, Node: c.Node, DataDir: filepath.Join(t.TempDir(), "data"), MaxFrame: 1 << 20,
 		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}, logger(t))
 	if err != nil {
@@ -100,19 +99,15 @@ func newStand(t testing.TB, change func(*web.Config)) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{t: t, js: js, journal: journal.New(js, c.Site, c.Node, logger(t)), readiness: web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}}}
+	s := &stand{t: t, js: js, journal: journal.New(js, c.Site, c.Node, logger(t))}
 	until(t, s.journal.Run)
 	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"), Horizon: func() time.Duration { return time.Hour },
-		Readiness: func() web.Readiness {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.readiness
-		},
+		Readiness: func() web.Readiness { return web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}} },
 		Reload: func(context.Context) ([]string, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return []string{"cameras[a]: added"}, s.reload
-		}})
+		}}, prepare...)
 	until(t, s.web.Run)
 	harness.WaitFor(t, 10*time.Second, "the API", func() bool { return s.get("/api/v1/cameras").StatusCode == http.StatusOK })
 	return s

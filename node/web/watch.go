@@ -18,7 +18,7 @@ func (s *Server) watch(w http.ResponseWriter, r *request) error {
 	defer leave()
 	watcher := f.board.watch()
 	defer f.board.leave(watcher)
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(s.times.heartbeat)
 	defer beat.Stop()
 	for ready := false; ; {
 		all, ok := f.board.take(watcher)

@@ -53,16 +53,28 @@ type Server struct {
 	gate    *gate
 	rates   *buckets
 	streams turnout
+	times   times
 	origins *http.CrossOriginProtection
 	local   atomic.Bool // it listens on loopback alone
 	proof   atomic.Pointer[tls.Certificate]
 	floor   atomic.Pointer[floor] // nil while there is no JetStream
 }
 
+// times bound how long whoever asks may keep the server waiting.
+type times struct {
+	header, read, write time.Duration // for a request's header, the whole request, and its answer
+	idle                time.Duration // between two requests on one connection
+	stall               time.Duration // how long a viewer of something without an end may take nothing
+	heartbeat           time.Duration // how often such a viewer is sent something where there is nothing to tell
+}
+
+var patience = times{header: 5 * time.Second, read: 10 * time.Second, write: 30 * time.Second, idle: time.Minute,
+	stall: 10 * time.Second, heartbeat: 10 * time.Second}
+
 // New makes a server. The error is that of a certificate that cannot be read.
 func New(config Config, parts Parts, log *slog.Logger) (*Server, error) {
 	s := &Server{config: config, parts: parts, log: log, mux: http.NewServeMux(), gate: newGate(config.Access), rates: newBuckets(),
-		origins: http.NewCrossOriginProtection()}
+		times: patience, origins: http.NewCrossOriginProtection()}
 	if err := s.readCertificate(); err != nil {
 		return nil, err
 	}
@@ -109,8 +121,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		s.local.Store(a.IP.IsLoopback())
 	}
 	crowd := newCrowd(l)
-	srv := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ConnState: crowd.note, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	srv := &http.Server{Handler: s, ReadHeaderTimeout: s.times.header, ReadTimeout: s.times.read, WriteTimeout: s.times.write,
+		IdleTimeout: s.times.idle, MaxHeaderBytes: 16 << 10, ConnState: crowd.note,
+		ErrorLog:    slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	var open net.Listener = crowd
 	if s.config.Certificate != "" {
