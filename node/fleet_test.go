@@ -156,7 +156,8 @@ func TestFleet_StoresEveryFrameAndStopsClean(t *testing.T) {
 	harness.WaitFor(t, 15*time.Second, "the rate in the bucket", func() bool { return status(t, js, "a").FPS > 0 && status(t, js, "b").FPS > 0 })
 	for _, id := range []string{"a", "b"} {
 		st := status(t, js, id)
-		if st.State != schema.CameraUp || st.Epoch == 0 || st.LastSeq == 0 || st.FPS > 15 || st.Error != "" || st.Node != "node-1" || time.Since(st.Since) > time.Minute {
+		if st.State != schema.CameraUp || st.Epoch == 0 || st.LastSeq == 0 || st.FPS > 15 || st.Error != "" || st.Node != "node-1" ||
+			time.Since(st.Since) > time.Minute || st.Mode != "jpeg" || st.Width == 0 || st.Height == 0 {
 			t.Errorf("status of %s: %+v", id, st)
 		}
 		if got := f.Cameras()[id]; got.State != st.State || got.Epoch != st.Epoch || got.LastSeq < st.LastSeq {

@@ -90,11 +90,12 @@ func (r *roster) update(ctx context.Context, config FleetConfig, ffmpeg camera.F
 	return nil
 }
 
-// begin begins to read a camera, in a cluster for as long as the term is valid and beginning with what is opened. Its lane ends when its reader has ended and everything is acknowledged, at most drainTimeout after
-// the camera's end was asked for.
+// begin begins to read a camera, in a cluster for as long as the term is valid and beginning with what is opened. Its lane ends when its
+// reader has ended and everything is acknowledged, at most drainTimeout after the camera's end was asked for.
 func (r *roster) begin(ctx context.Context, c CameraConfig, lastEpoch int64, term *cluster.Term) *post {
 	f := r.fleet
 	p := &post{config: c, station: newStation(c.ID, f.config.Node, f.log, r.journal, f.metrics, newTenure(term))}
+	p.station.mode(c.Mode)
 	p.station.changed = r.census.take
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
 	p.station.lane.sends = p.station.sends
@@ -125,6 +126,7 @@ func (r *roster) begin(ctx context.Context, c CameraConfig, lastEpoch int64, ter
 // change tells the reader and the lane what is new.
 func (p *post) change(c CameraConfig, ffmpeg camera.FFmpeg) {
 	if !p.config.Equal(c.Config) {
+		p.station.mode(c.Mode)
 		p.reader.Change(c.Config, ffmpeg)
 	}
 	if p.config.QueueBytes != c.QueueBytes {

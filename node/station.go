@@ -35,7 +35,6 @@ type station struct {
 	mu      sync.Mutex
 	status  schema.CameraStatus
 	fault   camera.Fault
-	size    [2]int
 	total   tally
 	period  tally // at the last status
 	summary tally // at the last summary
@@ -63,14 +62,21 @@ func (s *station) Frame(f *schema.Frame) {
 	}
 	s.works(true)
 	s.mu.Lock()
-	size, before := [2]int{f.Width, f.Height}, s.size
-	s.size = size
+	width, height := s.status.Width, s.status.Height
+	s.status.Width, s.status.Height = f.Width, f.Height
 	s.mu.Unlock()
-	if before != size && before != [2]int{} {
-		s.log.Info("picture size changed", "from", fmt.Sprintf("%dx%d", before[0], before[1]), "to", fmt.Sprintf("%dx%d", size[0], size[1]))
+	if width > 0 && (f.Width != width || f.Height != height) {
+		s.log.Info("picture size changed", "from", fmt.Sprintf("%dx%d", width, height), "to", fmt.Sprintf("%dx%d", f.Width, f.Height))
 		s.tell(schema.KindSize, schema.Event{Width: f.Width, Height: f.Height, Epoch: f.Epoch, FirstSeq: f.Seq})
 	}
 	s.lane.push(f)
+}
+
+// mode notes how the camera's video becomes frames.
+func (s *station) mode(m camera.Mode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status.Mode = string(m)
 }
 
 // Rejected implements [camera.Output].

@@ -126,6 +126,8 @@ func TestEventsAndStates_WrittenAsPinned(t *testing.T) {
 			Error: "", Node: "gate-7", Decoder: "software"},
 		"state-camera-look": schema.CameraStatus{State: schema.CameraUp, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
 			Look: "frozen", Node: "gate-7"},
+		"state-camera-picture": schema.CameraStatus{State: schema.CameraUp, Since: captured, FPS: 10, Epoch: 1795419833100, LastSeq: 123,
+			Node: "gate-7", Decoder: "none", Mode: "copy", Width: 1280, Height: 720},
 		"state-bridge-fault": schema.BridgeStatus{State: schema.BreakerOpen, Since: captured, Pending: 5, Delivered: 118, Error: "wrong password",
 			Fault: "credentials", Node: "gate-7"},
 		"state-bridge": schema.BridgeStatus{State: schema.BreakerHalfOpen, Since: captured, Pending: 5, Delivered: 118, Error: "refused", Node: "gate-7"},

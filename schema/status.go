@@ -27,6 +27,9 @@ type CameraStatus struct {
 	Paused  bool         `json:"paused,omitempty"` // by an operator: the camera is left alone
 	Node    string       `json:"node"`
 	Decoder string       `json:"decoder,omitempty"` // "software", the name of an accelerator, or "none" in mode copy
+	Mode    string       `json:"mode,omitempty"`    // jpeg, keyframes or copy
+	Width   int          `json:"width,omitempty"`   // of the newest picture, as the height
+	Height  int          `json:"height,omitempty"`
 }
 
 // BreakerState is where the circuit breaker of a camera or a bridge stands.

@@ -29,8 +29,6 @@ type cameraLine struct {
 	Camera string `json:"camera"`
 	schema.CameraStatus
 	ContentType string    `json:"content_type,omitempty"` // of the newest frame in the stream, as what follows; left out without one
-	Width       int       `json:"width,omitempty"`
-	Height      int       `json:"height,omitempty"`
 	Captured    time.Time `json:"captured,omitzero"`
 	Latency     float64   `json:"latency_seconds,omitempty"` // from its capture until it was stored; 0 where it is paced and was ahead
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,31 @@ func TestOpenAPI_IsWhatTheServerDoes(t *testing.T) {
 			continue
 		}
 		d.check(c.method, c.pattern, r)
+	}
+}
+
+// TestOpenAPI_NamesEveryField holds the description of each object to name all that it may hold, also what is left out where there is none.
+func TestOpenAPI_NamesEveryField(t *testing.T) {
+	t.Parallel()
+	_, address := serve(t, web.Config{Site: "test"}, web.Parts{Connect: noServer})
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]any
+			}
+		}
+	}
+	ask(t, address, "GET", "/api/v1/openapi.json", "").json(t, &doc)
+	for name, object := range map[string]reflect.Type{"camera": reflect.TypeFor[web.Camera](), "bridge": reflect.TypeFor[web.Bridge](),
+		"stream": reflect.TypeFor[web.Stream](), "site": reflect.TypeFor[web.Site](), "link": reflect.TypeFor[web.Link](),
+		"event": reflect.TypeFor[web.Event](), "entry": reflect.TypeFor[web.Entry](), "readiness": reflect.TypeFor[web.Readiness]()} {
+		described := doc.Components.Schemas[name].Properties
+		for _, f := range reflect.VisibleFields(object) {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if !f.Anonymous && key != "-" && described[key] == nil {
+				t.Errorf("nothing is said of %q of a %s", key, name)
+			}
+		}
 	}
 }
 
