@@ -96,22 +96,43 @@ func (h *Hub) watch(ctx context.Context) {
 			}
 			h.mu.Unlock()
 		}
-		var looking errgroup.Group
-		looking.SetLimit(looks)
-		for _, s := range h.known() {
-			looking.Go(func() error {
-				s.look(ctx)
-				return nil
-			})
-		}
-		_ = looking.Wait() // looks have no error
+		known := h.known()
+		visit(known, func(s *site) { s.look(ctx) })
 		if err := h.gatherStates(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("bringing the sites' camera states together", "err", err)
 		}
+		if !hasten(ctx, known, tick.C) {
+			return
+		}
+	}
+}
+
+// visit does something for each site, for some at once, and returns when it is done.
+func visit(sites []*site, do func(*site)) {
+	var visiting errgroup.Group
+	visiting.SetLimit(looks)
+	for _, s := range sites {
+		visiting.Go(func() error {
+			do(s)
+			return nil
+		})
+	}
+	_ = visiting.Wait() // visits have no error
+}
+
+// hasten sees to the sites that catch up until the next look is due. It reports false when ctx ends.
+func hasten(ctx context.Context, sites []*site, due <-chan time.Time) bool {
+	tick := time.NewTicker(pacePeriod)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
+		case <-due:
+			return true
 		case <-tick.C:
+			eager := slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !s.pace.eager })
+			visit(eager, func(s *site) { s.quicken(ctx) })
 		}
 	}
 }

@@ -17,18 +17,20 @@ const (
 	reachTimeout = 2 * time.Second
 	// setupTimeout bounds the search for a frame at the site.
 	setupTimeout = 30 * time.Second
-	// inFlight is how many messages are on their way to a mirror at most, inFlightBytes how many bytes of frames: what a link of 100 Mb/s
-	// and 300 ms holds, and little enough for what else goes over a slow one, which waits behind them.
+	// inFlight is how many messages are on their way to a mirror before their size is known, inFlightBytes how many bytes of frames before
+	// the rate of the link is: what one of 100 Mb/s and 300 ms holds, and little enough for what else goes over a slow one, which waits
+	// behind them.
 	inFlight, inFlightLeast = 128, 8
 	inFlightBytes           = 4 << 20
 )
 
-// window is how many messages may be on their way, by the size of the site's frames.
+// window is how many frames may be on their way, by their size and the rate at which they come.
 func (s *site) window() int {
 	if s.frameBytes == 0 {
 		return inFlight
 	}
-	return int(min(max(inFlightBytes/s.frameBytes, inFlightLeast), inFlight))
+	bytes := min(max(s.pace.bytes, inFlightBytes), inFlightMost)
+	return int(min(max(bytes/s.frameBytes, inFlightLeast), inFlight*bytes/inFlightBytes))
 }
 
 // durable is the name of the hub's consumer at a site.
@@ -109,7 +111,9 @@ func (s *site) open(ctx context.Context, js jetstream.JetStream, stream string) 
 		was := old.CachedInfo().Config
 		config.DeliverPolicy, config.OptStartSeq = was.DeliverPolicy, was.OptStartSeq
 	}
-	_, err = js.CreateOrUpdatePushConsumer(asking, stream, config)
+	if _, err = js.CreateOrUpdatePushConsumer(asking, stream, config); err == nil && kindOf(stream) == schema.StreamFrames {
+		s.consumer = config
+	}
 	return now, err
 }
 

@@ -42,16 +42,18 @@ type site struct {
 	name string
 	log  *slog.Logger
 
-	frames   *reads    // the site's stream of frames for its hub, FRAMES or UPLINK; nil before it was reached
-	events   *reads    // its EVENTS
-	reached  bool      // the hub's consumers at the site were made, or found
-	made     bool      // the mirrors exist, with the limits asked for
-	asked    bool      // what was reported before is known
-	reported uint64    // stream sequence up to which gaps have been reported
-	appended uint64    // the same at the site, where the hub's stream appends
-	deleted  int       // gaps in the mirror, in frames, when it was last looked at
-	behind   time.Time // since when the mirror catches up, zero while it does not
-	gone     time.Time // since when there is nothing of it, zero while there is
+	frames   *reads                   // the site's stream of frames for its hub, FRAMES or UPLINK; nil before it was reached
+	events   *reads                   // its EVENTS
+	reached  bool                     // the hub's consumers at the site were made, or found
+	made     bool                     // the mirrors exist, with the limits asked for
+	asked    bool                     // what was reported before is known
+	reported uint64                   // stream sequence up to which gaps have been reported
+	appended uint64                   // the same at the site, where the hub's stream appends
+	deleted  int                      // gaps in the mirror, in frames, when it was last looked at
+	behind   time.Time                // since when the mirror catches up, zero while it does not
+	gone     time.Time                // since when there is nothing of it, zero while there is
+	consumer jetstream.ConsumerConfig // of the hub, of the site's frames
+	pace     pace
 
 	counted    time.Time      // when sites of the name were last counted
 	frameBytes uint64         // of a frame at the site on average
@@ -90,6 +92,7 @@ func (s *site) look(ctx context.Context) {
 		err := s.mirror(ctx)
 		s.refused(err)
 		s.made = err == nil
+		s.pace.eager = s.made
 	}
 	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
 	if err != nil {
@@ -106,6 +109,7 @@ func (s *site) look(ctx context.Context) {
 	}
 	if link(info) != nil {
 		s.see(info)
+		s.pace.begin(info)
 	}
 	if err := s.tellGaps(ctx, stream, info); err != nil {
 		s.log.Debug("looking for gaps in the mirror", "err", err)
@@ -164,8 +168,11 @@ func (s *site) see(info *jetstream.StreamInfo) {
 	switch {
 	case !connected:
 		s.behind = time.Time{}
-	case m.Lag > 0 && s.behind.IsZero():
-		s.behind = now
+	case m.Lag > 0:
+		s.pace.eager = true
+		if s.behind.IsZero() {
+			s.behind = now
+		}
 	case m.Lag == 0 && !s.behind.IsZero():
 		s.hub.metrics.catchUp.WithLabelValues(s.name).Set(now.Sub(s.behind).Seconds())
 		s.behind = time.Time{}
@@ -181,6 +188,7 @@ func (s *site) see(info *jetstream.StreamInfo) {
 		if m.Error != nil {
 			e.Message = m.Error.Description
 		}
+		s.pace = pace{} // the line may be another one when it is back
 		s.log.Warn("site not connected", "last_frame", info.State.LastTime, "err", e.Message)
 	}
 	s.hub.journal.Event(e)
