@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,17 +15,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
-
-// Build compiles edge-video with the given flags into dir and returns the program's path.
-func Build(dir string, flags ...string) (string, error) {
-	path := filepath.Join(dir, "edge-video")
-	args := append([]string{"build", "-o", path}, flags...)
-	out, err := exec.Command("go", append(args, "github.com/edge-video/edge-video/cmd/edge-video")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building edge-video: %w\n%s", err, out)
-	}
-	return path, nil
-}
 
 // NodeOptions describe a node. The YAML texts stand under the configuration's keys of the same name.
 type NodeOptions struct {
