@@ -34,19 +34,46 @@ const interval = 100 * time.Millisecond
 
 var began = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 
-// footage is copied video of n pictures, a keyframe each ten, whose picture i is grey of the brightness level(i).
+// footageMost is the most pictures of a footage.
+const footageMost = 25
+
+// footage is copied video of n pictures, a keyframe each ten, whose picture i is grey of the brightness 16+8i.
 func footage(t *testing.T, contentType string, size string, n int, epoch int64) []*schema.Frame {
 	t.Helper()
 	var w, h int
 	if _, err := fmt.Sscanf(size, "%dx%d", &w, &h); err != nil {
 		t.Fatal(err)
 	}
+	var frames []*schema.Frame
+	for i, unit := range shot(t, contentType, size)[:n] {
+		at := began.Add(time.Duration(i) * interval)
+		frames = append(frames, &schema.Frame{Site: "test", Camera: "cam-1", Node: "node-1", Epoch: epoch, Seq: uint64(i + 1), Captured: at,
+			ContentType: contentType, Width: w, Height: h, Keyframe: i%10 == 0, Data: unit, HasPTS: true, PTS: 5_000_000 + int64(i)*9000})
+	}
+	return frames
+}
+
+// shots are the access units that FFmpeg has made for some test, by content type and size: to make them takes longer than most tests.
+var shots struct {
+	sync.Mutex
+	made map[string][][]byte
+}
+
+// shot is the access units of the longest footage.
+func shot(t *testing.T, contentType, size string) [][]byte {
+	t.Helper()
+	shots.Lock()
+	defer shots.Unlock()
+	key := contentType + " " + size
+	if units := shots.made[key]; units != nil {
+		return units
+	}
 	codec, aud := []string{"-c:v", "libx264", "-x264-params", "aud=1:keyint=10:scenecut=0:bframes=0", "-f", "h264"}, []byte{0, 0, 0, 1, 9}
 	if contentType == schema.ContentH265 {
 		codec, aud = []string{"-c:v", "libx265", "-x265-params", "aud=1:keyint=10:scenecut=0:bframes=0:log-level=none", "-f", "hevc"}, []byte{0, 0, 0, 1, 0x46}
 	}
 	path := filepath.Join(t.TempDir(), "video")
-	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "color=black:size=" + size + ":rate=10", "-frames:v", strconv.Itoa(n),
+	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "color=black:size=" + size + ":rate=10", "-frames:v", strconv.Itoa(footageMost),
 		"-vf", "format=yuv420p,geq=lum=16+8*N:cb=128:cr=128"}, codec...)
 	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -55,17 +82,18 @@ func footage(t *testing.T, contentType string, size string, n int, epoch int64) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	var frames []*schema.Frame
-	for i, unit := range bytes.Split(data, aud)[1:] {
-		at := began.Add(time.Duration(i) * interval)
-		f := &schema.Frame{Site: "test", Camera: "cam-1", Node: "node-1", Epoch: epoch, Seq: uint64(i + 1), Captured: at, ContentType: contentType, Width: w, Height: h,
-			Keyframe: i%10 == 0, Data: append(slices.Clone(aud), unit...), HasPTS: true, PTS: 5_000_000 + int64(i)*9000}
-		frames = append(frames, f)
+	var units [][]byte
+	for _, rest := range bytes.Split(data, aud)[1:] {
+		units = append(units, append(slices.Clone(aud), rest...))
 	}
-	if len(frames) != n {
-		t.Fatalf("%d pictures are %d access units", n, len(frames))
+	if len(units) != footageMost {
+		t.Fatalf("%d pictures are %d access units", footageMost, len(units))
 	}
-	return frames
+	if shots.made == nil {
+		shots.made = map[string][][]byte{}
+	}
+	shots.made[key] = units
+	return units
 }
 
 // photos are n JPEG frames at uneven times.
@@ -315,9 +343,9 @@ func TestClip_KeepsEveryPictureAndItsTime(t *testing.T) {
 		codec  string
 		size   string // of the last picture
 	}{
-		"jpeg":                {photos(t, 321, 181, 30, 1), "h264", "320x180"},
-		"jpeg, restarted":     {append(photos(t, 320, 180, 20, 1), after(photos(t, 320, 180, 20, 2), 5*time.Second)...), "h264", "320x180"},
-		"jpeg, another size":  {append(photos(t, 320, 180, 20, 1), after(photos(t, 200, 200, 20, 2), 5*time.Second)...), "h264", "320x180"},
+		"jpeg":                {photos(t, 321, 181, 12, 1), "h264", "320x180"},
+		"jpeg, restarted":     {append(photos(t, 320, 180, 8, 1), after(photos(t, 320, 180, 8, 2), 5*time.Second)...), "h264", "320x180"},
+		"jpeg, another size":  {append(photos(t, 320, 180, 8, 1), after(photos(t, 200, 200, 8, 2), 5*time.Second)...), "h264", "320x180"},
 		"h264, restarted":     {restarted(schema.ContentH264), "h264", "320x180"},
 		"h265, restarted":     {restarted(schema.ContentH265), "hevc", "320x180"},
 		"h264, another size":  {resized, "h264", "160x90"},
