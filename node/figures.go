@@ -18,9 +18,9 @@ const (
 	figuresMost = 2000
 )
 
-// figures are the embedded server's own numbers, under the names and labels that prometheus-nats-exporter gives them, which public dashboards
-// know. server_id is the server's name, so that a restart in place does not begin other series. Consumers that are not durable come and go
-// under made-up names, and have no figures of their own.
+// figures are the embedded server's own numbers, under the names and labels that prometheus-nats-exporter gives them, which public
+// dashboards know. server_id is the server's name, so that a restart in place does not begin other series. Consumers that are not durable
+// come and go under made-up names, and have no figures of their own.
 type figures struct {
 	server  *Server
 	version *prometheus.Desc
@@ -47,11 +47,12 @@ func (s *Server) Figures() prometheus.Collector {
 	streamLabels := append(slices.Clone(serverLabels), "account", "account_id", "stream_name", "stream_leader", "is_stream_leader")
 	consumerLabels := append(slices.Clone(streamLabels), "consumer_name", "consumer_leader", "is_consumer_leader", "consumer_desc")
 	return &figures{server: s,
-		version: prometheus.NewDesc("gnatsd_varz_version", "1, with the version of the embedded NATS server.", []string{"server_id", "value"}, nil),
-		varz:    describe("gnatsd_varz_", []string{"server_id"}, varzFigures),
-		js:      describe("jetstream_server_", serverLabels, jetStreamFigures),
-		stream:  describe("jetstream_stream_", streamLabels, streamFigures),
-		one:     describe("jetstream_consumer_", consumerLabels, consumerFigures)}
+		version: prometheus.NewDesc("gnatsd_varz_version", "1, with the version of the embedded NATS server.",
+			[]string{"server_id", "value"}, nil),
+		varz:   describe("gnatsd_varz_", []string{"server_id"}, varzFigures),
+		js:     describe("jetstream_server_", serverLabels, jetStreamFigures),
+		stream: describe("jetstream_stream_", streamLabels, streamFigures),
+		one:    describe("jetstream_consumer_", consumerLabels, consumerFigures)}
 }
 
 // named is a figure to be described.
@@ -174,14 +175,16 @@ func (f *figures) look(to []prometheus.Metric) []prometheus.Metric {
 	for _, account := range js.AccountDetails {
 		for i := range account.Streams {
 			stream := &account.Streams[i]
-			labels := append(slices.Clip(own), account.Name, account.Id, stream.Name, leaderOf(stream.Cluster), leads(stream.Cluster == nil, leaderOf(stream.Cluster), name))
+			labels := append(slices.Clip(own), account.Name, account.Id, stream.Name, leaderOf(stream.Cluster),
+				leads(stream.Cluster == nil, leaderOf(stream.Cluster), name))
 			to = send(f.stream, stream, to, labels...)
 			for _, c := range stream.Consumer {
 				if c.Config == nil || c.Config.Durable == "" || room == 0 {
 					continue
 				}
 				room--
-				to = send(f.one, c, to, append(slices.Clip(labels), c.Name, leaderOf(c.Cluster), leads(c.Cluster == nil, leaderOf(c.Cluster), name), c.Config.Description)...)
+				to = send(f.one, c, to, append(slices.Clip(labels), c.Name, leaderOf(c.Cluster),
+					leads(c.Cluster == nil, leaderOf(c.Cluster), name), c.Config.Description)...)
 			}
 		}
 	}
@@ -210,23 +213,33 @@ var varzFigures = []named[*server.Varz]{
 	{"in_bytes", "Bytes received since the server started.", func(v *server.Varz) float64 { return float64(v.InBytes) }},
 	{"out_msgs", "Messages sent since the server started.", func(v *server.Varz) float64 { return float64(v.OutMsgs) }},
 	{"out_bytes", "Bytes sent since the server started.", func(v *server.Varz) float64 { return float64(v.OutBytes) }},
-	{"slow_consumers", "Connections ended because they took too long to read.", func(v *server.Varz) float64 { return float64(v.SlowConsumers) }},
+	{"slow_consumers", "Connections ended because they took too long to read.",
+		func(v *server.Varz) float64 { return float64(v.SlowConsumers) }},
 	{"mem", "Resident memory of the process, in bytes.", func(v *server.Varz) float64 { return float64(v.Mem) }},
 	{"cpu", "Processor time that the process uses, in percent of a core.", func(v *server.Varz) float64 { return v.CPU }},
 	{"cores", "Cores of the machine.", func(v *server.Varz) float64 { return float64(v.Cores) }},
 	{"max_connections", "The most connections allowed.", func(v *server.Varz) float64 { return float64(v.MaxConn) }},
 	{"max_payload", "The largest message allowed, in bytes.", func(v *server.Varz) float64 { return float64(v.MaxPayload) }},
-	{"max_pending", "Bytes that may wait for a connection before it counts as slow.", func(v *server.Varz) float64 { return float64(v.MaxPending) }},
-	{"jetstream_config_max_memory", "Memory that JetStream may use, in bytes.", func(v *server.Varz) float64 { return float64(jsConfig(v).MaxMemory) }},
-	{"jetstream_config_max_storage", "Disk space that JetStream may use, in bytes.", func(v *server.Varz) float64 { return float64(jsConfig(v).MaxStore) }},
-	{"jetstream_stats_memory", "Memory that JetStream's streams use, in bytes.", func(v *server.Varz) float64 { return float64(jsStats(v).Memory) }},
-	{"jetstream_stats_storage", "Disk space that JetStream's streams use, in bytes.", func(v *server.Varz) float64 { return float64(jsStats(v).Store) }},
-	{"jetstream_stats_reserved_memory", "Memory that JetStream's streams may come to use, in bytes.", func(v *server.Varz) float64 { return float64(jsStats(v).ReservedMemory) }},
-	{"jetstream_stats_reserved_storage", "Disk space that JetStream's streams may come to use, in bytes.", func(v *server.Varz) float64 { return float64(jsStats(v).ReservedStore) }},
+	{"max_pending", "Bytes that may wait for a connection before it counts as slow.",
+		func(v *server.Varz) float64 { return float64(v.MaxPending) }},
+	{"jetstream_config_max_memory", "Memory that JetStream may use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsConfig(v).MaxMemory) }},
+	{"jetstream_config_max_storage", "Disk space that JetStream may use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsConfig(v).MaxStore) }},
+	{"jetstream_stats_memory", "Memory that JetStream's streams use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).Memory) }},
+	{"jetstream_stats_storage", "Disk space that JetStream's streams use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).Store) }},
+	{"jetstream_stats_reserved_memory", "Memory that JetStream's streams may come to use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).ReservedMemory) }},
+	{"jetstream_stats_reserved_storage", "Disk space that JetStream's streams may come to use, in bytes.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).ReservedStore) }},
 	{"jetstream_stats_accounts", "Accounts that have JetStream.", func(v *server.Varz) float64 { return float64(jsStats(v).Accounts) }},
-	{"jetstream_stats_ha_assets", "Replicated streams and consumers, and JetStream's own group.", func(v *server.Varz) float64 { return float64(jsStats(v).HAAssets) }},
+	{"jetstream_stats_ha_assets", "Replicated streams and consumers, and JetStream's own group.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).HAAssets) }},
 	{"jetstream_stats_api_total", "Requests to JetStream's API.", func(v *server.Varz) float64 { return float64(jsStats(v).API.Total) }},
-	{"jetstream_stats_api_errors", "Requests to JetStream's API that were answered by an error.", func(v *server.Varz) float64 { return float64(jsStats(v).API.Errors) }},
+	{"jetstream_stats_api_errors", "Requests to JetStream's API that were answered by an error.",
+		func(v *server.Varz) float64 { return float64(jsStats(v).API.Errors) }},
 }
 
 func jsConfig(v *server.Varz) server.JetStreamConfig {
@@ -263,13 +276,18 @@ var streamFigures = []named[*server.StreamDetail]{
 
 var consumerFigures = []named[*server.ConsumerInfo]{
 	{"delivered_consumer_seq", "Deliveries of the consumer.", func(c *server.ConsumerInfo) float64 { return float64(c.Delivered.Consumer) }},
-	{"delivered_stream_seq", "Sequence of the last message that was delivered.", func(c *server.ConsumerInfo) float64 { return float64(c.Delivered.Stream) }},
+	{"delivered_stream_seq", "Sequence of the last message that was delivered.",
+		func(c *server.ConsumerInfo) float64 { return float64(c.Delivered.Stream) }},
 	{"num_pending", "Messages not delivered yet.", func(c *server.ConsumerInfo) float64 { return float64(c.NumPending) }},
-	{"num_ack_pending", "Messages delivered and not acknowledged yet.", func(c *server.ConsumerInfo) float64 { return float64(c.NumAckPending) }},
-	{"num_redelivered", "Messages delivered more than once and not acknowledged yet.", func(c *server.ConsumerInfo) float64 { return float64(c.NumRedelivered) }},
+	{"num_ack_pending", "Messages delivered and not acknowledged yet.",
+		func(c *server.ConsumerInfo) float64 { return float64(c.NumAckPending) }},
+	{"num_redelivered", "Messages delivered more than once and not acknowledged yet.",
+		func(c *server.ConsumerInfo) float64 { return float64(c.NumRedelivered) }},
 	{"num_waiting", "Requests for messages that wait.", func(c *server.ConsumerInfo) float64 { return float64(c.NumWaiting) }},
-	{"ack_floor_stream_seq", "Sequence up to which all is acknowledged.", func(c *server.ConsumerInfo) float64 { return float64(c.AckFloor.Stream) }},
-	{"ack_floor_consumer_seq", "Delivery up to which all is acknowledged.", func(c *server.ConsumerInfo) float64 { return float64(c.AckFloor.Consumer) }},
+	{"ack_floor_stream_seq", "Sequence up to which all is acknowledged.",
+		func(c *server.ConsumerInfo) float64 { return float64(c.AckFloor.Stream) }},
+	{"ack_floor_consumer_seq", "Delivery up to which all is acknowledged.",
+		func(c *server.ConsumerInfo) float64 { return float64(c.AckFloor.Consumer) }},
 }
 
 func number(yes bool) float64 {

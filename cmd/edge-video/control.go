@@ -72,10 +72,12 @@ func (c *control) endpoints(ctx context.Context) []endpoint {
 		{name: "kick", subject: schema.KickSubject(site, "*"), handler: c.kick, response: kicked{}},
 		{name: "pause", subject: schema.PauseSubject(site, "*"), handler: c.beside(ctx, c.pause), response: pausing{}},
 		{name: "resume", subject: schema.ResumeSubject(site, "*"), handler: c.beside(ctx, c.resume), response: pausing{}},
-		{name: "snapshot", subject: schema.SnapshotSubject(of, "*"), handler: c.beside(ctx, c.snapshot), request: snapshotRequest{}, media: schema.ContentJPEG, any: true},
+		{name: "snapshot", subject: schema.SnapshotSubject(of, "*"), handler: c.beside(ctx, c.snapshot), request: snapshotRequest{},
+			media: schema.ContentJPEG, any: true},
 		{name: "list", subject: schema.ListSubject(of), handler: c.beside(ctx, c.list), response: []cameraLine{}, any: true},
 		{name: "status", subject: schema.StatusSubject(site, config.Node), handler: c.status, response: nodeStatus{}},
-		{name: "reload", subject: schema.ReloadSubject(site, config.Node), handler: func(r micro.Request) { c.reload(ctx, r) }, media: "text/plain"},
+		{name: "reload", subject: schema.ReloadSubject(site, config.Node), handler: func(r micro.Request) { c.reload(ctx, r) },
+			media: "text/plain"},
 	}
 }
 
@@ -187,8 +189,8 @@ type nodeStatus struct {
 
 func (c *control) status(r micro.Request) {
 	config, health, ready := c.app.config.Load(), c.app.fleet.Health(), c.app.readiness()
-	c.answer(r, nodeStatus{Site: config.Site, Node: config.Node, Version: programVersion(), Ready: ready.Ready, Reasons: ready.Reasons, Degraded: ready.Degraded,
-		Cameras: health.Cameras, Up: health.Up, Paused: health.Paused, Horizon: health.Horizon.Seconds()})
+	c.answer(r, nodeStatus{Site: config.Site, Node: config.Node, Version: programVersion(), Ready: ready.Ready, Reasons: ready.Reasons,
+		Degraded: ready.Degraded, Cameras: health.Cameras, Up: health.Up, Paused: health.Paused, Horizon: health.Horizon.Seconds()})
 }
 
 // lastToken is the camera or bridge that a request is about.

@@ -37,7 +37,8 @@ func (u *userCommand) Validate() error {
 func (u *userCommand) Run(c console) error {
 	if u.Token {
 		token := web.NewToken()
-		fmt.Fprintf(c.err, "the token, which is shown only now: %s\nhttp.tokens of the configuration takes the following, and SIGHUP has the node read it:\n", token)
+		fmt.Fprintf(c.err, "the token, which is shown only now: %s\n", token)
+		fmt.Fprintln(c.err, "http.tokens of the configuration takes the following, and SIGHUP has the node read it:")
 		return u.print(c, "token_hash", web.HashToken(token))
 	}
 	password := rand.Text()

@@ -32,7 +32,8 @@ type store struct {
 func newStore(t *testing.T) *store {
 	t.Helper()
 	s, err := node.NewServer(node.ServerConfig{Site: "test", Node: "node-1", DataDir: filepath.Join(t.TempDir(), "data"), MaxFrame: 1 << 20,
-		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}, slog.New(slog.DiscardHandler))
+		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 64 << 20, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}},
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,8 @@ func (s *store) publish(m *nats.Msg) uint64 {
 }
 
 func picture(camera string, seq int, captured time.Time) *schema.Frame {
-	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1, Seq: uint64(seq), Captured: captured.UTC().Truncate(time.Microsecond),
+	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1, Seq: uint64(seq),
+		Captured:    captured.UTC().Truncate(time.Microsecond),
 		ContentType: schema.ContentJPEG, Width: 4, Height: 2, Data: fmt.Appendf(nil, "%s %d", camera, seq)}
 }
 
@@ -97,7 +99,8 @@ func wantIs(t *testing.T, err, want error) {
 // time, among those of other cameras and messages that are no frames.
 func TestAt_IsTheNewestFrameCapturedByThen(t *testing.T) {
 	t.Parallel()
-	for name, begin := range map[string]time.Duration{"stored at once": -150 * time.Millisecond, "stored late": -40 * time.Minute, "paced": 3 * time.Second} {
+	for name, begin := range map[string]time.Duration{"stored at once": -150 * time.Millisecond, "stored late": -40 * time.Minute,
+		"paced": 3 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStore(t)
@@ -145,8 +148,8 @@ func TestAt_IsTheNewestFrameCapturedByThen(t *testing.T) {
 	}
 }
 
-// TestArchive_SaysWhatIsNotThere holds the errors apart: never stored, aged out, to come, another camera's, of another program, of an unknown
-// site, and a camera that cannot be.
+// TestArchive_SaysWhatIsNotThere holds the errors apart: never stored, aged out, to come, another camera's, of another program, of an
+// unknown site, and a camera that cannot be.
 func TestArchive_SaysWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	s, ctx, now := newStore(t), t.Context(), time.Now()
@@ -217,7 +220,8 @@ func TestSpan_HasEveryFrameOnce(t *testing.T) {
 	if want := []uint64{11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21}; !slices.Equal(read, want) {
 		t.Errorf("read %v, want %v", read, want)
 	}
-	for _, span := range [][2]time.Time{{at(-20), at(-10)}, {at(20), at(10)}, {at(20).Add(time.Millisecond), at(21).Add(-time.Millisecond)}, {at(200), at(300)}} {
+	for _, span := range [][2]time.Time{{at(-20), at(-10)}, {at(20), at(10)}, {at(20).Add(time.Millisecond), at(21).Add(-time.Millisecond)},
+		{at(200), at(300)}} {
 		for f, err := range s.Read(ctx, of("cam-1"), span[0], span[1]) {
 			t.Errorf("%v holds %v, %v", span, f, err)
 		}
@@ -226,7 +230,8 @@ func TestSpan_HasEveryFrameOnce(t *testing.T) {
 		every time.Duration
 		limit int
 		want  []int
-	}{{0, 7, nil}, {250 * time.Millisecond, 4, []int{0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30}}, {2 * time.Second, 1, []int{0, 20}}, {time.Hour, 10, []int{0}}} {
+	}{{0, 7, nil}, {250 * time.Millisecond, 4, []int{0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30}}, {2 * time.Second, 1, []int{0, 20}},
+		{time.Hour, 10, []int{0}}} {
 		if c.every == 0 {
 			for i := range 31 {
 				c.want = append(c.want, i)

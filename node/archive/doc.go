@@ -5,9 +5,9 @@
 //
 // # Moments
 //
-// A moment is told by the time at which frames were captured, Frame-Captured; a stream can be searched by the time at which they were stored.
-// The two differ: by milliseconds, by as long as frames waited for the stream, by hours in a hub's stream that appends, and by up to five
-// seconds the other way for sources that FFmpeg paces. So the stream's time only says where to look, and what is there decides:
+// A moment is told by the time at which frames were captured, Frame-Captured; a stream can be searched by the time at which they were
+// stored. The two differ: by milliseconds, by as long as frames waited for the stream, by hours in a hub's stream that appends, and by up
+// to five seconds the other way for sources that FFmpeg paces. So the stream's time only says where to look, and what is there decides:
 // [Archive.At] goes on from there, a few frames one by one, then by halves.
 //
 // That is exact where a camera's frames are stored in the order of their capture. Where they are not, because frames were published again
@@ -15,6 +15,6 @@
 //
 // # Costs
 //
-// JetStream reads a stream in blocks of 8 MB. A frame of which nobody has read a neighbour lately costs one block; to look across a time in which
-// a camera sent nothing costs all blocks of that time, and the stream takes no frames meanwhile.
+// JetStream reads a stream in blocks of 8 MB. A frame of which nobody has read a neighbour lately costs one block; to look across a time in
+// which a camera sent nothing costs all blocks of that time, and the stream takes no frames meanwhile.
 package archive

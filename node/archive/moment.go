@@ -13,8 +13,8 @@ const (
 	steps = 4
 )
 
-// At is the camera's newest frame that was captured at or before a moment. Where all that is held of the camera is newer it is an [ErrNone],
-// and an [ErrGone] where the stream has given up older frames. A moment that is yet to come is an [ErrFuture].
+// At is the camera's newest frame that was captured at or before a moment. Where all that is held of the camera is newer it is an
+// [ErrNone], and an [ErrGone] where the stream has given up older frames. A moment that is yet to come is an [ErrFuture].
 func (a *Archive) At(ctx context.Context, c Camera, t time.Time) (*Frame, error) {
 	what := "its frame of " + t.UTC().Format(time.RFC3339Nano)
 	if t.After(time.Now().Add(ahead)) {

@@ -75,8 +75,8 @@ type foreign struct {
 func (f *foreign) Error() string   { return fmt.Sprintf("%v: %v", ErrForeign, f.why) }
 func (f *foreign) Unwrap() []error { return []error{ErrForeign, f.why} }
 
-// ask puts a question to the stream that holds the camera's frames. Errors are [ErrNone], also for another camera's message, [ErrNoSite] and
-// [ErrForeign].
+// ask puts a question to the stream that holds the camera's frames. Errors are [ErrNone], also for another camera's message, [ErrNoSite]
+// and [ErrForeign].
 func (a *Archive) ask(ctx context.Context, c Camera, q question) (*Frame, error) {
 	if !schema.ValidSite(c.Site) || !schema.ValidName(c.ID) {
 		return nil, ErrNone

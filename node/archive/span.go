@@ -15,7 +15,8 @@ type Entry struct {
 
 // Index lists frames captured between two moments, both included, at least every apart, without their pictures. There are at most limit;
 // next is the moment to go on from, zero where all are listed.
-func (a *Archive) Index(ctx context.Context, c Camera, from, to time.Time, every time.Duration, limit int) (entries []Entry, next time.Time, err error) {
+func (a *Archive) Index(ctx context.Context, c Camera, from, to time.Time, every time.Duration,
+	limit int) (entries []Entry, next time.Time, err error) {
 	last, err := a.end(ctx, c, to)
 	if err != nil || last == nil {
 		return nil, next, about(err, c, "its index")

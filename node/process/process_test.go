@@ -21,7 +21,8 @@ func descriptors(t *testing.T) int {
 
 func TestProcess_RestartsLeaveNoDescriptor(t *testing.T) {
 	run := func() {
-		p, err := Start(Config{Path: "/bin/sh", Args: []string{"-c", "echo problem >&2; cat; exec sleep 100"}, Stdin: strings.NewReader("playlist")})
+		p, err := Start(Config{Path: "/bin/sh", Args: []string{"-c", "echo problem >&2; cat; exec sleep 100"},
+			Stdin: strings.NewReader("playlist")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,8 +41,8 @@ func (f Format) ContentType() string {
 	return "video/x-matroska"
 }
 
-// Clip writes a clip of the frames to w as it is made, until ctx ends. Frames are read one by one. Where they end with an error the clip ends
-// there, and that is Clip's own. Other errors are [ErrBusy], [ErrEmpty] and [ErrCut]; with the first two nothing has been written.
+// Clip writes a clip of the frames to w as it is made, until ctx ends. Frames are read one by one. Where they end with an error the clip
+// ends there, and that is Clip's own. Other errors are [ErrBusy], [ErrEmpty] and [ErrCut]; with the first two nothing has been written.
 func (r *Renderer) Clip(ctx context.Context, w io.Writer, format Format, frames iter.Seq2[*schema.Frame, error]) error {
 	leave, err := r.clips.enter(ctx)
 	if err != nil {
@@ -55,7 +55,8 @@ func (r *Renderer) Clip(ctx context.Context, w io.Writer, format Format, frames 
 	if err := c.begin(); err != nil {
 		return fmt.Errorf("making a clip: %w", err)
 	}
-	args := []string{"-max_pixels", fmt.Sprint(maxPixels), "-threads", "1", "-fpsprobesize", "0", "-f", "matroska", "-i", "pipe:0", "-map", "0:v:0", "-an"}
+	args := []string{"-max_pixels", fmt.Sprint(maxPixels), "-threads", "1", "-fpsprobesize", "0", "-f", "matroska", "-i", "pipe:0",
+		"-map", "0:v:0", "-an"}
 	if c.first.ContentType == schema.ContentJPEG {
 		encode, err := r.encode(ctx, c.first)
 		if err != nil {
@@ -67,7 +68,8 @@ func (r *Renderer) Clip(ctx context.Context, w io.Writer, format Format, frames 
 	}
 	switch format {
 	case MP4:
-		args = append(args, "-video_track_timescale", fmt.Sprint(schema.PTSRate), "-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4")
+		args = append(args, "-video_track_timescale", fmt.Sprint(schema.PTSRate), "-movflags", "frag_keyframe+empty_moov+default_base_moof",
+			"-f", "mp4")
 	case Matroska:
 		args = append(args, "-f", "matroska")
 	default:
@@ -80,8 +82,8 @@ func (r *Renderer) Clip(ctx context.Context, w io.Writer, format Format, frames 
 	return nil
 }
 
-// cutter is what FFmpeg reads of a clip: the frames as a film, which ends where they cannot go on. After an error of FFmpeg, what it did not
-// read stays unread.
+// cutter is what FFmpeg reads of a clip: the frames as a film, which ends where they cannot go on. After an error of FFmpeg, what it did
+// not read stays unread.
 type cutter struct {
 	next  func() (*schema.Frame, error, bool)
 	first *schema.Frame
@@ -148,17 +150,20 @@ func (r *Renderer) encode(ctx context.Context, f *schema.Frame) ([]string, error
 			return nil, fmt.Errorf("asking ffmpeg for its encoders: %w", err)
 		}
 		if r.encoder.args = choose(string(list)); r.encoder.args == nil {
-			return nil, errors.New("this ffmpeg has none of the encoders libx264, libopenh264 and mpeg4, one of which a clip of JPEG frames takes; install another build")
+			return nil, errors.New("this ffmpeg has none of the encoders libx264, libopenh264 and mpeg4, " +
+				"one of which a clip of JPEG frames takes; install another build")
 		}
 	}
 	w, h := max(2, f.Width&^1), max(2, f.Height&^1)
 	fit := fmt.Sprintf("scale=%d:%d:force_original_aspect_ratio=decrease:out_range=tv,pad=%d:%d:-1:-1,setsar=1,format=yuv420p", w, h, w, h)
-	return append([]string{"-vf", fit, "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprint("1:", schema.PTSRate), "-threads", "1"}, r.encoder.args...), nil
+	return append([]string{"-vf", fit, "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprint("1:", schema.PTSRate), "-threads", "1"},
+		r.encoder.args...), nil
 }
 
 // choose takes the best of the encoders that FFmpeg lists.
 func choose(list string) []string {
-	for _, e := range [][]string{{"libx264", "-preset", "veryfast", "-crf", "23", "-g", "60", "-bf", "0"}, {"libopenh264", "-g", "60"}, {"mpeg4", "-q:v", "4", "-g", "60"}} {
+	for _, e := range [][]string{{"libx264", "-preset", "veryfast", "-crf", "23", "-g", "60", "-bf", "0"}, {"libopenh264", "-g", "60"},
+		{"mpeg4", "-q:v", "4", "-g", "60"}} {
 		if strings.Contains(list, " "+e[0]+" ") {
 			return append([]string{"-c:v"}, e...)
 		}

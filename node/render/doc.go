@@ -1,15 +1,15 @@
 // Package render makes pictures and clips of frames.
 //
 // A [Renderer] has one picture of one frame made once, however many ask for it, and keeps the last ones made. FFmpeg runs for pictures of
-// copied video and for clips alone; a JPEG camera's picture is the frame itself, and a smaller one is made here. There are never more than a
-// few at work, and as many that wait; whoever comes then is told [ErrBusy]. Nothing is written to disk.
+// copied video and for clips alone; a JPEG camera's picture is the frame itself, and a smaller one is made here. There are never more than
+// a few at work, and as many that wait; whoever comes then is told [ErrBusy]. Nothing is written to disk.
 //
 // # Clips
 //
-// A clip keeps the times of its frames: of JPEG those of capture, of copied video the camera's own within an epoch. With another epoch, after
-// a restart, time goes on by the time of capture. JPEG is encoded, and a picture of another size than the first is fitted into that. Copied
-// video stays as it is, begins with its first keyframe, and may change its size within: its parameter sets are in the stream. Where the
-// encoding changes, or after [LongestClip], the clip ends, whole, and [Renderer.Clip] says so.
+// A clip keeps the times of its frames: of JPEG those of capture, of copied video the camera's own within an epoch. With another epoch,
+// after a restart, time goes on by the time of capture. JPEG is encoded, and a picture of another size than the first is fitted into that.
+// Copied video stays as it is, begins with its first keyframe, and may change its size within: its parameter sets are in the stream. Where
+// the encoding changes, or after [LongestClip], the clip ends, whole, and [Renderer.Clip] says so.
 //
 // An mp4 is in fragments, so that it plays while it is made.
 package render

@@ -50,10 +50,12 @@ func newFilm(f *schema.Frame) *film {
 	id(w, mkvSegment)
 	w.Write([]byte{0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}) // of unknown length
 	element(w, mkvInfo, number(mkvScale, 1000))
-	codec := map[string]string{schema.ContentJPEG: "V_MJPEG", schema.ContentH264: "V_MPEG4/ISO/AVC", schema.ContentH265: "V_MPEGH/ISO/HEVC"}[f.ContentType]
+	codec := map[string]string{schema.ContentJPEG: "V_MJPEG", schema.ContentH264: "V_MPEG4/ISO/AVC",
+		schema.ContentH265: "V_MPEGH/ISO/HEVC"}[f.ContentType]
 	var video, track, tracks bytes.Buffer
 	element(&video, mkvVideo, join(number(mkvWidth, uint64(f.Width)), number(mkvHeight, uint64(f.Height))))
-	element(&track, mkvTrack, join(number(mkvTrackNumber, 1), number(mkvTrackUID, 1), number(mkvTrackType, 1), text(mkvCodec, codec), video.Bytes()))
+	element(&track, mkvTrack, join(number(mkvTrackNumber, 1), number(mkvTrackUID, 1), number(mkvTrackType, 1), text(mkvCodec, codec),
+		video.Bytes()))
 	element(&tracks, mkvTracks, track.Bytes())
 	w.Write(tracks.Bytes())
 	return film

@@ -136,7 +136,8 @@ type known struct {
 }
 
 func newGate(access Access) *gate {
-	g := &gate{key: make([]byte, 32), wrong: newBuckets(), places: make(chan struct{}, guessing), access: access, known: map[[sha256.Size]byte]known{}}
+	g := &gate{key: make([]byte, 32), wrong: newBuckets(), places: make(chan struct{}, guessing), access: access,
+		known: map[[sha256.Size]byte]known{}}
 	_, _ = rand.Read(g.key) // never fails
 	return g
 }
@@ -157,7 +158,8 @@ func (g *gate) open() bool {
 }
 
 var (
-	errNoCredentials    = errors.New("this needs credentials: a user with password (Basic), or a token (Bearer); http.users and http.tokens of the configuration name them")
+	errNoCredentials = errors.New("this needs credentials: a user with password (Basic), or a token (Bearer); " +
+		"http.users and http.tokens of the configuration name them")
 	errWrongCredentials = errors.New("the credentials are not known; check user and password, or token")
 )
 
@@ -183,7 +185,8 @@ func (g *gate) who(r *http.Request) (caller, error) {
 	if ok && time.Now().Before(k.until) {
 		return k.caller, nil
 	}
-	// The address pays before it is known whether the credentials are right: the answer of one that has guessed too often says nothing of them.
+	// The address pays before it is known whether the credentials are right: the answer of one that has guessed too often says nothing of
+	// them.
 	from := client(r)
 	if wait := g.wrong.take(from, guesses, rate.Every(guessPause)); wait > 0 {
 		return caller{}, busyf(http.StatusTooManyRequests, wait, "too many wrong credentials from %s; wait", from)
@@ -197,8 +200,8 @@ func (g *gate) who(r *http.Request) (caller, error) {
 	return c, nil
 }
 
-// unauthorized asks for credentials. A script of the page is not told of Basic: the browser would ask whoever sits there by itself, again and
-// again, and hold the script up meanwhile.
+// unauthorized asks for credentials. A script of the page is not told of Basic: the browser would ask whoever sits there by itself, again
+// and again, and hold the script up meanwhile.
 func unauthorized(r *http.Request, err error) error {
 	ways := []string{`Basic realm="edge-video", charset="UTF-8"`, `Bearer realm="edge-video"`}
 	if r.Header.Get("Sec-Fetch-Dest") == "empty" {

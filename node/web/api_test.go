@@ -25,7 +25,8 @@ func TestAPI_TellsTheState(t *testing.T) {
 		s.get("/api/v1/cameras").json(t, &cameras)
 		var bridges []web.Bridge
 		s.get("/api/v1/bridges").json(t, &bridges)
-		return len(cameras) == 2 && len(bridges) == 1 && bridges[0].Name == "broker" && bridges[0].Pending == 3 && *bridges[0].Horizon == 3600 && bridges[0].Drain == nil
+		return len(cameras) == 2 && len(bridges) == 1 && bridges[0].Name == "broker" && bridges[0].Pending == 3 && *bridges[0].Horizon == 3600 &&
+			bridges[0].Drain == nil
 	})
 	if c := cameras[0]; c.Site != "test" || c.ID != "dock-1" || c.State != schema.CameraUp || c.FPS != 10 {
 		t.Errorf("got %+v", c)
@@ -41,11 +42,13 @@ func TestAPI_TellsTheState(t *testing.T) {
 		Ready            bool
 		Horizon          float64 `json:"horizon_seconds"`
 	}
-	if s.get("/api/v1/status").json(t, &status); status.Site != "test" || status.Node != "node-1" || status.Role != "operator" || !status.Ready || status.Horizon != 3600 {
+	if s.get("/api/v1/status").json(t, &status); status.Site != "test" || status.Node != "node-1" || status.Role != "operator" ||
+		!status.Ready || status.Horizon != 3600 {
 		t.Errorf("got %+v", status)
 	}
 	var streams []web.Stream
-	if s.get("/api/v1/streams").json(t, &streams); len(streams) != 4 || streams[2].Name != schema.StreamFrames || streams[2].MaxBytes != 64<<20 {
+	if s.get("/api/v1/streams").json(t, &streams); len(streams) != 4 || streams[2].Name != schema.StreamFrames ||
+		streams[2].MaxBytes != 64<<20 {
 		t.Errorf("got %+v", streams)
 	}
 	seen := map[string]int{}
@@ -101,14 +104,16 @@ func TestEvents_NewestFirstAndResumed(t *testing.T) {
 		}
 	}
 	middle := events[10].Time.Format(time.RFC3339Nano)
-	for query, want := range map[string]int{"limit=3": 3, "name=a": 10, "name=a&limit=4": 4, "class=bridge": 0, "kind=state&site=test": 20, "site=elsewhere": 0,
+	for query, want := range map[string]int{"limit=3": 3, "name=a": 10, "name=a&limit=4": 4, "class=bridge": 0, "kind=state&site=test": 20,
+		"site=elsewhere": 0,
 		"from=" + middle: 11, "to=" + middle: 10, "from=2100-01-01T00:00:00Z": 0} {
 		s.get("/api/v1/events?"+query).json(t, &events)
 		if len(events) != want {
 			t.Errorf("%s: got %d events, want %d", query, len(events), want)
 		}
 	}
-	for query, detail := range map[string]string{"limit=0": "limit", "limit=9999": "limit", "form=x": "known are", "from=yesterday": "from", "name=a*": "name", "name=a&name=b": "2 times",
+	for query, detail := range map[string]string{"limit=0": "limit", "limit=9999": "limit", "form=x": "known are", "from=yesterday": "from",
+		"name=a*": "name", "name=a&name=b": "2 times",
 		"from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z": "before from", "%zz=1": "query", "site=A": "site"} {
 		s.get("/api/v1/events?"+query).refused(t, http.StatusBadRequest, detail)
 	}

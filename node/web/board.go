@@ -56,8 +56,8 @@ type bridgeView struct {
 }
 
 func newBoard(horizon func() *float64) *board {
-	return &board{horizon: horizon, cameras: map[string]Camera{}, bridges: map[string]*bridgeView{}, shown: map[thing][]byte{}, begins: map[string]bool{},
-		watchers: map[*watcher]struct{}{}}
+	return &board{horizon: horizon, cameras: map[string]Camera{}, bridges: map[string]*bridgeView{}, shown: map[thing][]byte{},
+		begins: map[string]bool{}, watchers: map[*watcher]struct{}{}}
 }
 
 // camera takes a camera's state; no value means that it has gone.

@@ -15,8 +15,8 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestCrowd_OthersAreServed holds a listener on which many more connections are opened than it keeps, some of which begin a request and never
-// end it, to bounded memory, and to answer whoever asks in earnest, from the same address as from another.
+// TestCrowd_OthersAreServed holds a listener on which many more connections are opened than it keeps, some of which begin a request and
+// never end it, to bounded memory, and to answer whoever asks in earnest, from the same address as from another.
 func TestCrowd_OthersAreServed(t *testing.T) {
 	_, address := serve(t, web.Config{Site: "test"}, web.Parts{})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -59,11 +59,13 @@ func (s *Server) admit(r *http.Request) error {
 	case path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") && r.URL.Path != "/":
 		return refusef(http.StatusBadRequest, "the path %.200q holds . or .. or //; write it without", r.URL.Path)
 	case !s.known(r.Host):
-		return refusef(http.StatusMisdirectedRequest, "this listener is on loopback and asks for no credentials, and so is not reached under the name %.100q; "+
-			"use localhost or 127.0.0.1, or name http.users in the configuration", r.Host)
+		return refusef(http.StatusMisdirectedRequest,
+			"this listener is on loopback and asks for no credentials, and so is not reached under the name %.100q; "+
+				"use localhost or 127.0.0.1, or name http.users in the configuration", r.Host)
 	}
 	if err := s.origins.Check(r); err != nil {
-		return refusef(http.StatusForbidden, "a page of another origin may not change anything here; send the request from this server's own page, or without a browser")
+		return refusef(http.StatusForbidden,
+			"a page of another origin may not change anything here; send the request from this server's own page, or without a browser")
 	}
 	return nil
 }
@@ -103,7 +105,8 @@ func (d *door) enter(r *http.Request) (caller, error) {
 		return c, err
 	}
 	if !c.role.allows(d.role) && d.role != "" {
-		return c, refusef(http.StatusForbidden, "%s is a %s, and this takes an %s; http.users and http.tokens of the configuration give roles", c.name, c.role, d.role)
+		return c, refusef(http.StatusForbidden, "%s is a %s, and this takes an %s; http.users and http.tokens of the configuration give roles",
+			c.name, c.role, d.role)
 	}
 	if err := takesBody(r); err != nil {
 		return c, err
@@ -117,7 +120,8 @@ func (d *door) enter(r *http.Request) (caller, error) {
 // paced bounds how often one client asks.
 func (d *door) paced(who string) error {
 	if wait := d.rates.take(d.class.name+" "+who, d.class.burst, d.class.every); wait > 0 {
-		return busyf(http.StatusTooManyRequests, wait, "too many %s; at most %v a second, and %d at once", d.class.name, d.class.every, d.class.burst)
+		return busyf(http.StatusTooManyRequests, wait, "too many %s; at most %v a second, and %d at once",
+			d.class.name, d.class.every, d.class.burst)
 	}
 	return nil
 }
@@ -128,7 +132,8 @@ func takesBody(r *http.Request) error {
 		return nil
 	}
 	if t, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !strings.EqualFold(strings.TrimSpace(t), "application/json") {
-		return refusef(http.StatusUnsupportedMediaType, "the body is %.60q; send none, or JSON with Content-Type: application/json", r.Header.Get("Content-Type"))
+		return refusef(http.StatusUnsupportedMediaType, "the body is %.60q; send none, or JSON with Content-Type: application/json",
+			r.Header.Get("Content-Type"))
 	}
 	if r.ContentLength > bodyMost {
 		return refusef(http.StatusRequestEntityTooLarge, "the body has %d bytes; %d are enough for everything here", r.ContentLength, bodyMost)
@@ -152,8 +157,8 @@ func (s *Server) nothing(w http.ResponseWriter, r *request) error {
 	if slices.Contains(allowed, http.MethodGet) {
 		allowed = append(allowed, http.MethodHead)
 	}
-	f := &fault{status: http.StatusMethodNotAllowed, detail: r.Method + " is not for this; " + strings.Join(allowed, " or ") + " is", header: http.Header{"Allow": {strings.Join(allowed, ", ")}}}
-	return f
+	return &fault{status: http.StatusMethodNotAllowed, detail: r.Method + " is not for this; " + strings.Join(allowed, " or ") + " is",
+		header: http.Header{"Allow": {strings.Join(allowed, ", ")}}}
 }
 
 // isLast reports whether a handler is that of what nothing else is for.

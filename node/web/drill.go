@@ -127,7 +127,8 @@ func (s *Server) drill(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if left := s.parts.Horizon(); !s.config.Hub && left < length && !anyway {
-		return refusef(http.StatusConflict, `the stream holds frames for %s more at this rate: a drill of %s would lose some; make it shorter, or send "anyway": true`,
+		return refusef(http.StatusConflict,
+			`the stream holds frames for %s more at this rate: a drill of %s would lose some; make it shorter, or send "anyway": true`,
 			left.Round(time.Second), length)
 	}
 	f.drills.begin(name, length)

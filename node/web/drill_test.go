@@ -12,8 +12,8 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestDrill_HoldsABridgeUntilItEnds holds a drill to keep a bridge's breaker open from its order until it is ended or its time is over, and to
-// ask before it is longer than the stream has room for.
+// TestDrill_HoldsABridgeUntilItEnds holds a drill to keep a bridge's breaker open from its order until it is ended or its time is over, and
+// to ask before it is longer than the stream has room for.
 func TestDrill_HoldsABridgeUntilItEnds(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)

@@ -66,7 +66,8 @@ func (s *Server) hear(ctx context.Context, f *floor, stream string) {
 	}
 }
 
-// each calls take for the chosen events of a stream behind a stream sequence, those to come alone where that is 0, until ctx ends or take fails.
+// each calls take for the chosen events of a stream behind a stream sequence, those to come alone where that is 0, until ctx ends or take
+// fails.
 func (s *Server) each(ctx context.Context, js jetstream.JetStream, stream string, c choice, after uint64, take func(Event) error) error {
 	config := jetstream.OrderedConsumerConfig{FilterSubjects: []string{c.subject(s.siteIn(stream))}, DeliverPolicy: jetstream.DeliverNewPolicy}
 	if after > 0 {

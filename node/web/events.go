@@ -53,7 +53,8 @@ func (s *Server) events(w http.ResponseWriter, r *request) error {
 	}
 	q := queryOf(r, "from", "to", "limit", "site", "class", "name", "kind")
 	const form = "use A-Z a-z 0-9 _ -"
-	c := choice{site: q.word("site", schema.ValidSite, form), class: q.word("class", token, form), name: q.word("name", token, form), kind: q.word("kind", token, form)}
+	c := choice{site: q.word("site", schema.ValidSite, form), class: q.word("class", token, form), name: q.word("name", token, form),
+		kind: q.word("kind", token, form)}
 	c.from, c.to = q.span()
 	limit := q.number("limit", eventsLimit, 1, eventsBound)
 	if q.err != nil {
@@ -133,7 +134,8 @@ func (s *Server) newest(ctx context.Context, js jetstream.JetStream, stream stri
 }
 
 // readEvents reads the events from one stream sequence to before another. over reports that older ones are before the span asked for.
-func (s *Server) readEvents(ctx context.Context, js jetstream.JetStream, stream string, c choice, start, end uint64) (some []Event, over bool, err error) {
+func (s *Server) readEvents(ctx context.Context, js jetstream.JetStream, stream string, c choice,
+	start, end uint64) (some []Event, over bool, err error) {
 	messages, pending, err := s.open(ctx, js, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{c.subject(s.siteIn(stream))},
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start})
 	if err != nil {
@@ -176,7 +178,8 @@ func (s *Server) siteIn(stream string) string {
 }
 
 // open reads a stream in order. The caller stops it. pending is how much there is at the moment.
-func (s *Server) open(ctx context.Context, js jetstream.JetStream, stream string, config jetstream.OrderedConsumerConfig) (jetstream.MessagesContext, uint64, error) {
+func (s *Server) open(ctx context.Context, js jetstream.JetStream, stream string,
+	config jetstream.OrderedConsumerConfig) (jetstream.MessagesContext, uint64, error) {
 	consumer, err := js.OrderedConsumer(ctx, stream, config)
 	if err != nil {
 		return nil, 0, fmt.Errorf("reading stream %s: %w", stream, err)

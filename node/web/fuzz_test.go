@@ -20,8 +20,11 @@ func FuzzServer_AnswersAnything(f *testing.F) {
 	s.camera("dock-1", schema.CameraUp)
 	s.store(frame(f, "dock-1", 1, time.Now(), 64))
 	harness.WaitFor(f, 5*time.Second, "the camera", func() bool { return s.get("/api/v1/cameras/dock-1").StatusCode == http.StatusOK })
-	for _, path := range []string{"/", "/metrics", "/readyz", "/api/v1/status", "/api/v1/cameras", "/api/v1/cameras/dock-1", "/api/v1/cameras/dock-1/snapshot.jpg", "/api/v1/cameras/dock-1/frames",
-		"/api/v1/cameras/dock-1/frames/1", "/api/v1/cameras/dock-1/live.mjpeg", "/api/v1/cameras/../../etc", "/api/v1/cameras/%00", "/api/v1/bridges/broker/drill", "/api/v1/events",
+	for _, path := range []string{"/", "/metrics", "/readyz", "/api/v1/status", "/api/v1/cameras", "/api/v1/cameras/dock-1",
+		"/api/v1/cameras/dock-1/snapshot.jpg", "/api/v1/cameras/dock-1/frames",
+		"/api/v1/cameras/dock-1/frames/1", "/api/v1/cameras/dock-1/live.mjpeg",
+		"/api/v1/cameras/../../etc", "/api/v1/cameras/%00", "/api/v1/bridges/broker/drill",
+		"/api/v1/events",
 		"/api/v1/watch", "/api/v1/clip.mp4", "/api/v1/nothing", "//", "/style.css"} {
 		f.Add("GET", path, "", "", "", "")
 		f.Add("POST", path, "width=64&at=2026-01-01T00:00:00Z", "Content-Type", "application/json", `{"for":"1s"}`)
@@ -37,8 +40,8 @@ func FuzzServer_AnswersAnything(f *testing.F) {
 				u.Path, u.RawPath = parsed.Path, parsed.RawPath
 			}
 		}
-		r := (&http.Request{Method: method, URL: u, Host: "localhost", Header: http.Header{}, RemoteAddr: "127.0.0.1:1", ContentLength: int64(len(body)),
-			Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
+		r := (&http.Request{Method: method, URL: u, Host: "localhost", Header: http.Header{}, RemoteAddr: "127.0.0.1:1",
+			ContentLength: int64(len(body)), Body: http.NoBody, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
 		if body != "" {
 			r.Body = readCloser{strings.NewReader(body)}
 		}
@@ -55,7 +58,8 @@ func FuzzServer_AnswersAnything(f *testing.F) {
 			return
 		}
 		var p struct{ Status int }
-		if w.Header().Get("Content-Type") != "application/problem+json" || method != http.MethodHead && (json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != w.Code) {
+		if w.Header().Get("Content-Type") != "application/problem+json" || method != http.MethodHead &&
+			(json.Unmarshal(w.Body.Bytes(), &p) != nil || p.Status != w.Code) {
 			t.Errorf("%s %q: status %d with %q: %.200s", method, path, w.Code, w.Header().Get("Content-Type"), w.Body)
 		}
 	})

@@ -30,7 +30,8 @@ func TestOpenAPI_IsWhatTheServerDoes(t *testing.T) {
 	s := newStand(t)
 	d := described{t: t, compiler: jsonschema.NewCompiler()}
 	s.get("/api/v1/openapi.json").json(t, &d.doc)
-	if r := s.get("/api/v1/openapi.yaml"); !strings.HasPrefix(string(r.body), "openapi: 3.1") || r.Header.Get("Content-Type") != "application/yaml" {
+	if r := s.get("/api/v1/openapi.yaml"); !strings.HasPrefix(string(r.body), "openapi: 3.1") ||
+		r.Header.Get("Content-Type") != "application/yaml" {
 		t.Errorf("the YAML is %.40q", r.body)
 	}
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(s.get("/api/v1/openapi.json").body))
@@ -129,7 +130,8 @@ func (d described) check(method, pattern string, r reply) {
 	d.t.Helper()
 	operation := d.doc["paths"].(map[string]any)[pattern].(map[string]any)[strings.ToLower(method)].(map[string]any)
 	responses := operation["responses"].(map[string]any)
-	status, pointer := r.Status[:3], "/paths/"+strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(pattern)+"/"+strings.ToLower(method)+"/responses/"
+	path := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(pattern)
+	status, pointer := r.Status[:3], "/paths/"+path+"/"+strings.ToLower(method)+"/responses/"
 	if _, ok := responses[status]; !ok {
 		status = "default"
 	}

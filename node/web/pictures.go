@@ -59,7 +59,8 @@ func (s *Server) stored(w http.ResponseWriter, r *request) error {
 	}
 	q := queryOf(r, "as", "width")
 	width := q.number("width", 0, 1, widest)
-	as := q.word("as", func(text string) bool { return text == "jpeg" }, "only jpeg is made of a frame; leave it out for the body as it is stored")
+	as := q.word("as", func(text string) bool { return text == "jpeg" },
+		"only jpeg is made of a frame; leave it out for the body as it is stored")
 	if q.err == nil && width != 0 && as == "" {
 		q.refuse("width is for pictures; add as=jpeg")
 	}
@@ -68,7 +69,8 @@ func (s *Server) stored(w http.ResponseWriter, r *request) error {
 	}
 	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
 	if err != nil || seq == 0 {
-		return refusef(http.StatusNotFound, "%.60q is no stream sequence; GET /api/v1/cameras/%s/frames lists them", r.PathValue("seq"), r.PathValue("id"))
+		return refusef(http.StatusNotFound, "%.60q is no stream sequence; GET /api/v1/cameras/%s/frames lists them",
+			r.PathValue("seq"), r.PathValue("id"))
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), pictureWait)
 	defer cancel()
@@ -92,7 +94,8 @@ func (s *Server) stored(w http.ResponseWriter, r *request) error {
 }
 
 // picture answers with the picture of the last of some frames, which lead to it.
-func (s *Server) picture(ctx context.Context, w http.ResponseWriter, r *request, frames []*archive.Frame, width int, began time.Time) error {
+func (s *Server) picture(ctx context.Context, w http.ResponseWriter, r *request, frames []*archive.Frame, width int,
+	began time.Time) error {
 	frame := frames[len(frames)-1]
 	tag := etag(frame, width)
 	h := w.Header()

@@ -34,8 +34,8 @@ func frame(t testing.TB, camera string, seq uint64, captured time.Time, width in
 	if err := jpeg.Encode(&b, m, nil); err != nil {
 		t.Fatal(err)
 	}
-	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1000, Seq: seq, Captured: captured.UTC().Truncate(time.Microsecond),
-		ContentType: schema.ContentJPEG, Width: width, Height: width / 2, Data: b.Bytes()}
+	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1000, Seq: seq,
+		Captured: captured.UTC().Truncate(time.Microsecond), ContentType: schema.ContentJPEG, Width: width, Height: width / 2, Data: b.Bytes()}
 }
 
 // store writes frames as a camera's lane would.
@@ -60,7 +60,8 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 	s.store(frames...)
 	const path = "/api/v1/cameras/dock-1/"
 	newest := s.get(path + "snapshot.jpg")
-	if !bytes.Equal(newest.body, frames[9].Data) || newest.Header.Get("Content-Type") != "image/jpeg" || newest.Header.Get("Frame-Seq") != "10" ||
+	if !bytes.Equal(newest.body, frames[9].Data) || newest.Header.Get("Content-Type") != "image/jpeg" ||
+		newest.Header.Get("Frame-Seq") != "10" ||
 		newest.Header.Get("Stream-Sequence") != "10" || newest.Header.Get("Stream-Time") == "" || newest.Header.Get("Server-Timing") == "" {
 		t.Errorf("the newest picture has %d bytes and headers %v", len(newest.body), newest.Header)
 	}
@@ -75,7 +76,8 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 	if err != nil || small.Width != 160 || small.Height != 80 {
 		t.Errorf("got %dx%d %v", small.Width, small.Height, err)
 	}
-	if r := s.get(path + "frames/4"); !bytes.Equal(r.body, frames[3].Data) || r.Header.Get("Frame-Seq") != "4" || r.Header.Get("Cache-Control") == "no-store" {
+	if r := s.get(path + "frames/4"); !bytes.Equal(r.body, frames[3].Data) || r.Header.Get("Frame-Seq") != "4" ||
+		r.Header.Get("Cache-Control") == "no-store" {
 		t.Errorf("frame 4 is %s, %v", r.Header.Get("Frame-Seq"), r.Header)
 	}
 	if r := s.get(path + "frames/4?as=jpeg&width=64"); r.StatusCode != http.StatusOK || len(r.body) >= len(frames[3].Data) {
@@ -111,13 +113,18 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 		t.Errorf("page by page came %v", seqs)
 	}
 	for path, want := range map[string]int{
-		path + "snapshot.jpg?at=2100-01-01T00:00:00Z": 400, path + "snapshot.jpg?width=5": 400, path + "snapshot.jpg?width=x": 400, path + "snapshot.jpg?at=2000-01-01T00:00:00Z": 404,
-		path + "frames/0": 404, path + "frames/11": 404, path + "frames/x": 404, path + "frames/4?as=png": 400, path + "frames/4?width=64": 400, path + "frames?limit=100000": 400,
+		path + "snapshot.jpg?at=2100-01-01T00:00:00Z": 400, path + "snapshot.jpg?width=5": 400, path + "snapshot.jpg?width=x": 400,
+		path + "snapshot.jpg?at=2000-01-01T00:00:00Z": 404,
+		path + "frames/0": 404, path + "frames/11": 404, path + "frames/x": 404, path + "frames/4?as=png": 400,
+		path + "frames/4?width=64": 400, path + "frames?limit=100000": 400,
 		path + "frames?every=-1": 400, path + "frames?from=2100-01-01T00:00:00Z": 400, path + "frames?cursor=2000-01-01T00:00:00Z": 400,
-		"/api/v1/cameras/none/snapshot.jpg": 404, "/api/v1/cameras/else.dock-1/snapshot.jpg": 404, "/api/v1/cameras/none/frames/4": 404, "/api/v1/cameras/none/live.mjpeg": 404,
-		"/api/v1/clip.mp4?camera=dock-1": 400, "/api/v1/clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 400,
-		"/api/v1/clip.mkv?camera=dock-1&from=2000-01-01T00:00:00Z&to=2000-01-01T02:00:00Z": 400, "/api/v1/clip.mkv?camera=none&from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 404,
-		path + "clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 404, path + "clip.mp4?from=2000-01-01T00:00:01Z&to=2000-01-01T00:00:00Z": 400,
+		"/api/v1/cameras/none/snapshot.jpg": 404, "/api/v1/cameras/else.dock-1/snapshot.jpg": 404, "/api/v1/cameras/none/frames/4": 404,
+		"/api/v1/cameras/none/live.mjpeg": 404,
+		"/api/v1/clip.mp4?camera=dock-1":  400, "/api/v1/clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z": 400,
+		"/api/v1/clip.mkv?camera=dock-1&from=2000-01-01T00:00:00Z&to=2000-01-01T02:00:00Z": 400,
+		"/api/v1/clip.mkv?camera=none&from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z":   404,
+		path + "clip.mp4?from=2000-01-01T00:00:00Z&to=2000-01-01T00:00:01Z":                404,
+		path + "clip.mp4?from=2000-01-01T00:00:01Z&to=2000-01-01T00:00:00Z":                400,
 	} {
 		s.get(path).refused(t, want, "")
 	}
@@ -139,8 +146,10 @@ func TestClip_HoldsTheSpan(t *testing.T) {
 	for i := range 20 {
 		s.store(frame(t, "dock-1", uint64(i+1), began.Add(time.Duration(i)*100*time.Millisecond), 320))
 	}
-	span := fmt.Sprintf("from=%s&to=%s", began.Add(350*time.Millisecond).UTC().Format(time.RFC3339Nano), began.Add(1050*time.Millisecond).UTC().Format(time.RFC3339Nano))
-	for path, magic := range map[string]string{"/api/v1/clip.mp4?camera=dock-1&" + span: "ftyp", "/api/v1/cameras/test.dock-1/clip.mkv?" + span: "\x1aE\xdf\xa3"} {
+	span := fmt.Sprintf("from=%s&to=%s", began.Add(350*time.Millisecond).UTC().Format(time.RFC3339Nano),
+		began.Add(1050*time.Millisecond).UTC().Format(time.RFC3339Nano))
+	for path, magic := range map[string]string{"/api/v1/clip.mp4?camera=dock-1&" + span: "ftyp",
+		"/api/v1/cameras/test.dock-1/clip.mkv?" + span: "\x1aE\xdf\xa3"} {
 		r := s.get(path)
 		if r.StatusCode != http.StatusOK || !bytes.Contains(r.body[:min(64, len(r.body))], []byte(magic)) {
 			t.Errorf("%s: status %d, %d bytes", path, r.StatusCode, len(r.body))
@@ -169,7 +178,8 @@ func TestLive_SlowViewersTouchNobody(t *testing.T) {
 			f := *picture
 			f.Seq, f.Captured = seq, time.Now().UTC().Truncate(time.Microsecond)
 			began := time.Now()
-			if _, err := s.js.PublishMsg(context.WithoutCancel(writing), &nats.Msg{Subject: f.Subject(), Header: f.Header(), Data: f.Data}); err != nil {
+			if _, err := s.js.PublishMsg(context.WithoutCancel(writing),
+				&nats.Msg{Subject: f.Subject(), Header: f.Header(), Data: f.Data}); err != nil {
 				wrote <- err
 				return
 			}

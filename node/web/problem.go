@@ -63,7 +63,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Content-Type", "application/problem+json")
 	w.WriteHeader(f.status)
 	// Whoever has gone needs no answer.
-	_ = encode(w, problem{Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Detail: f.detail, Instance: r.URL.EscapedPath()})
+	_ = encode(w, problem{Type: "about:blank", Title: http.StatusText(f.status), Status: f.status, Detail: f.detail,
+		Instance: r.URL.EscapedPath()})
 }
 
 // answer sends a value as JSON.

@@ -138,7 +138,8 @@ func (s *Server) clipOf(format render.Format, w http.ResponseWriter, r *request,
 	if _, err := f.archive.Newest(r.Context(), cam); err != nil {
 		return missing(err)
 	}
-	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", cam.ID+"_"+from.UTC().Format("20060102T150405Z")+"."+string(format)))
+	name := cam.ID + "_" + from.UTC().Format("20060102T150405Z") + "." + string(format)
+	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", name))
 	out, leave, err := s.flow(w, r, format.ContentType())
 	if err != nil || out == nil {
 		return err

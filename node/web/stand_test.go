@@ -101,7 +101,8 @@ func newStand(t testing.TB, prepare ...func(*web.Server)) *stand {
 	}
 	s := &stand{t: t, js: js, journal: journal.New(js, c.Site, c.Node, logger(t))}
 	until(t, s.journal.Run)
-	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"), Horizon: func() time.Duration { return time.Hour },
+	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"),
+		Horizon:   func() time.Duration { return time.Hour },
 		Readiness: func() web.Readiness { return web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}} },
 		Reload: func(context.Context) ([]string, error) {
 			s.mu.Lock()
@@ -141,7 +142,8 @@ func ask(t testing.TB, address, method, path, body string, header ...string) rep
 		}
 		r.Header.Set(header[i], header[i+1])
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +176,8 @@ func (r reply) refused(t testing.TB, status int, detail string) {
 		return
 	}
 	r.json(t, &p)
-	if r.StatusCode != status || p.Status != status || !strings.Contains(p.Detail, detail) || p.Title != http.StatusText(status) || p.Type == "" || p.Instance == "" {
+	if r.StatusCode != status || p.Status != status || !strings.Contains(p.Detail, detail) || p.Title != http.StatusText(status) ||
+		p.Type == "" || p.Instance == "" {
 		t.Errorf("%s %s: status %d, problem %s; want %d with %q", r.Request.Method, r.Request.URL, r.StatusCode, r.body, status, detail)
 	}
 }

@@ -118,7 +118,8 @@ func (s *Server) cameraNamed(name string) (site, id string, err error) {
 }
 
 func noCamera(name string) error {
-	return refusef(http.StatusNotFound, "there is no camera %.120q here; GET /api/v1/cameras lists them, and one of another site is <site>.<camera>", name)
+	return refusef(http.StatusNotFound,
+		"there is no camera %.120q here; GET /api/v1/cameras lists them, and one of another site is <site>.<camera>", name)
 }
 
 func (s *Server) bridges(w http.ResponseWriter, _ *request) error {

@@ -28,7 +28,8 @@ func (s *Server) order(subject func(site, camera string) string) func(http.Respo
 		}
 		body, err := f.ask(r.Context(), subject(site, id), nil)
 		if absent(err) {
-			return busyf(http.StatusServiceUnavailable, askTimeout, "no node that can be reached from here reads camera %s now; ask at a node of its site", name)
+			return busyf(http.StatusServiceUnavailable, askTimeout,
+				"no node that can be reached from here reads camera %s now; ask at a node of its site", name)
 		}
 		if err != nil {
 			return err

@@ -131,7 +131,8 @@ func TestAlerts_EachSaysWhatToDo(t *testing.T) {
 		if s := a.Labels["severity"]; s != "critical" && s != "warning" {
 			t.Errorf("%s has severity %q", a.Alert, s)
 		}
-		if a.Annotations["summary"] == "" || a.Annotations["description"] == "" || !strings.HasSuffix(a.Annotations["runbook_url"], "/deploy/README.md#alert") {
+		if a.Annotations["summary"] == "" || a.Annotations["description"] == "" ||
+			!strings.HasSuffix(a.Annotations["runbook_url"], "/deploy/README.md#alert") {
 			t.Errorf("%s has annotations %v", a.Alert, a.Annotations)
 		}
 	}
@@ -176,7 +177,8 @@ func board(t *testing.T) (d dashboard) {
 	return d
 }
 
-// TestDashboard_CanBeImportedAnywhere looks at what Grafana asks of it: rows, variables, a data source to choose, panels that do not overlap.
+// TestDashboard_CanBeImportedAnywhere looks at what Grafana asks of it: rows, variables, a data source to choose, panels that do not
+// overlap.
 func TestDashboard_CanBeImportedAnywhere(t *testing.T) {
 	t.Parallel()
 	d := board(t)

@@ -1,4 +1,5 @@
-// Package metrics_test holds what Prometheus sees: the metrics of running programs, and the dashboard and alerts of deploy in a real Prometheus.
+// Package metrics_test holds what Prometheus sees: the metrics of running programs, and the dashboard and alerts of deploy in a real
+// Prometheus.
 package metrics_test
 
 import (

@@ -16,8 +16,8 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// scene is a site with a camera that delivers and one that is absent, a bridge whose sink is there and one whose is not, a third in a process
-// of its own, a hub above the site, and a Prometheus that watches all of them by the files of deploy.
+// scene is a site with a camera that delivers and one that is absent, a bridge whose sink is there and one whose is not, a third in a
+// process of its own, a hub above the site, and a Prometheus that watches all of them by the files of deploy.
 type scene struct {
 	hub, site  *harness.Node
 	outpost    *harness.Bridge
@@ -36,9 +36,12 @@ func startScene(t *testing.T) *scene {
 	redis := harness.StartRedis(t, harness.RedisOptions{})
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
 	s := &scene{}
-	s.hub = harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n",
-		Bridges: fmt.Sprintf("  - {name: central, %s, redis: {url: '%s', key: 'central:{site}:{camera}:{epoch}:{seq}', ttl: 1m}}\n", fast, redis.URL())})
-	s.options = harness.NodeOptions{Program: program, Site: "lisbon", Cameras: liveCamera + darkCamera, NATS: ", leaf: {remotes: [{url: 'nats-leaf://" + door + "'}]}",
+	s.hub = harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}",
+		More: "hub: {mirror: true}\n",
+		Bridges: fmt.Sprintf("  - {name: central, %s, redis: {url: '%s', key: 'central:{site}:{camera}:{epoch}:{seq}', ttl: 1m}}\n",
+			fast, redis.URL())})
+	s.options = harness.NodeOptions{Program: program, Site: "lisbon", Cameras: liveCamera + darkCamera,
+		NATS: ", leaf: {remotes: [{url: 'nats-leaf://" + door + "'}]}",
 		Bridges: fmt.Sprintf("  - {name: cache, %[1]s, redis: {url: '%[2]s', key: 'cache:{camera}:{epoch}:{seq}', ttl: 1m}}\n"+
 			"  - {name: apart, in_node: false, %[1]s, redis: {url: '%[2]s', key: 'apart:{camera}:{epoch}:{seq}', ttl: 1m}}\n"+
 			"  - {name: gone, %[1]s, redis: {url: 'redis://127.0.0.1:1', key: 'gone:{camera}:{epoch}:{seq}', ttl: 1m}}\n", fast, redis.URL())}
@@ -47,7 +50,8 @@ func startScene(t *testing.T) *scene {
 	s.prometheus = harness.StartPrometheus(t, s.config(t))
 	harness.WaitFor(t, time.Minute, "all targets to be up", func() bool { return s.count(t, `up{job="edge-video"} == 1`) == 3 })
 	harness.WaitFor(t, time.Minute, "frames at the hub and at all sinks", func() bool {
-		return s.count(t, "edge_video_bridge_delivered_total > 3") == 3 && s.count(t, "edge_video_site_up == 1") == 1 && s.count(t, "edge_video_link_rtt_seconds > 0") == 1 &&
+		return s.count(t, "edge_video_bridge_delivered_total > 3") == 3 && s.count(t, "edge_video_site_up == 1") == 1 &&
+			s.count(t, "edge_video_link_rtt_seconds > 0") == 1 &&
 			s.count(t, `edge_video_camera_restarts_total{reason="refused"} > 0`) == 1 && s.count(t, "edge_video_bridge_faults_total > 0") >= 1
 	})
 	return s
@@ -57,9 +61,11 @@ func startScene(t *testing.T) *scene {
 func (s *scene) config(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	targets := fmt.Sprintf("targets: [%q, %q, %q]", s.hub.URL()[len("http://"):], s.site.URL()[len("http://"):], s.outpost.URL()[len("http://"):])
+	targets := fmt.Sprintf("targets: [%q, %q, %q]", s.hub.URL()[len("http://"):], s.site.URL()[len("http://"):],
+		s.outpost.URL()[len("http://"):])
 	text := regexp.MustCompile(`targets: \[.*\]`).ReplaceAllLiteralString(deployed(t, "prometheus/prometheus.yml"), targets)
-	for name, text := range map[string]string{"prometheus.yml": strings.ReplaceAll(text, "15s", "1s"), "alerts.yml": deployed(t, "prometheus/alerts.yml")} {
+	for name, text := range map[string]string{"prometheus.yml": strings.ReplaceAll(text, "15s", "1s"),
+		"alerts.yml": deployed(t, "prometheus/alerts.yml")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -118,15 +124,20 @@ func (s *scene) names(t *testing.T) {
 	site, outpost, hub := metricsText(t, s.site.URL()), metricsText(t, s.outpost.URL()), metricsText(t, s.hub.URL())
 	camera, bridge := `{camera_id="live",site="lisbon"`, `{bridge="cache",site="lisbon"`
 	for text, all := range map[string][]string{
-		site: {"edge_video_frames_processed_total" + camera, "edge_video_frames_dropped_total{camera_id=\"live\",reason=\"queue_full\",site=\"lisbon\"",
+		site: {"edge_video_frames_processed_total" + camera,
+			"edge_video_frames_dropped_total{camera_id=\"live\",reason=\"queue_full\",site=\"lisbon\"",
 			"edge_video_frames_lost_total" + camera, "edge_video_capture_latency_seconds_count" + camera, "edge_video_camera_up" + camera,
 			`edge_video_camera_restarts_total{camera_id="dark",reason="refused",site="lisbon"`, `edge_video_stream_horizon_seconds{site="lisbon"`,
 			"edge_video_ffmpeg_cpu_seconds_total" + camera, "edge_video_ffmpeg_resident_memory_bytes" + camera,
-			"edge_video_delivery_latency_seconds_count" + bridge, "edge_video_bridge_delivered_total" + bridge, "edge_video_bridge_pending_frames" + bridge,
-			`edge_video_bridge_breaker_state{bridge="gone",site="lisbon"} `, "edge_video_build_info{version=", "process_cpu_seconds_total", "go_goroutines",
+			"edge_video_delivery_latency_seconds_count" + bridge, "edge_video_bridge_delivered_total" + bridge,
+			"edge_video_bridge_pending_frames" + bridge,
+			`edge_video_bridge_breaker_state{bridge="gone",site="lisbon"} `, "edge_video_build_info{version=",
+			"process_cpu_seconds_total", "go_goroutines",
 			`edge_video_link_up{link="`, "gnatsd_varz_connections{", "jetstream_stream_total_messages{"},
-		outpost: {`edge_video_bridge_delivered_total{bridge="apart",site="lisbon"`, "edge_video_build_info{version=", "process_resident_memory_bytes"},
-		hub: {`edge_video_site_up{site="lisbon"} 1`, `edge_video_bridge_delivered_total{bridge="central",site="lisbon"}`, `edge_video_site_clock_skew_seconds{site="lisbon"}`,
+		outpost: {`edge_video_bridge_delivered_total{bridge="apart",site="lisbon"`, "edge_video_build_info{version=",
+			"process_resident_memory_bytes"},
+		hub: {`edge_video_site_up{site="lisbon"} 1`, `edge_video_bridge_delivered_total{bridge="central",site="lisbon"}`,
+			`edge_video_site_clock_skew_seconds{site="lisbon"}`,
 			`stream_name="FRAMES_lisbon"`},
 	} {
 		for _, want := range all {
@@ -228,8 +239,9 @@ func (s *scene) cardinality(t *testing.T) {
 		return n
 	}
 	counts := map[string][]int{
-		"of each camera":                 {len(series(site, `camera_id="live"`)), len(series(site, `camera_id="dark"`))},
-		"of each bridge":                 {len(series(site, `bridge="cache"`)), len(series(site, `bridge="gone"`)), len(series(hub, `bridge="central",site="lisbon"`))},
+		"of each camera": {len(series(site, `camera_id="live"`)), len(series(site, `camera_id="dark"`))},
+		"of each bridge": {len(series(site, `bridge="cache"`)), len(series(site, `bridge="gone"`)),
+			len(series(hub, `bridge="central",site="lisbon"`))},
 		"of each link to a hub":          {len(series(site, link))},
 		"of each site":                   {len(series(hub, `edge_video_site_`))},
 		"of each stream":                 {strings.Count(site, "\njetstream_stream_") / strings.Count(site, "\njetstream_stream_last_seq{")},
