@@ -4,6 +4,13 @@
 // copied video and for clips alone; a JPEG camera's picture is the frame itself, and a smaller one is made here. There are never more than
 // a few at work, and as many that wait; whoever comes then is told [ErrBusy]. Nothing is written to disk.
 //
+// # Live
+//
+// A [Live] decodes the video of one camera as it comes, in one FFmpeg, and says of each picture which frame it is of: the frame's time goes in
+// with it and comes out with the picture, so that pictures in another order, and missing ones, are told apart. There are four at once; for
+// more cameras [Renderer.Live] says [ErrBusy]. Frames wait for a decoder for three seconds at most, in 32 MiB: where it cannot keep up they are
+// let go, up to the next keyframe. One that shows nothing meanwhile is ended.
+//
 // # Clips
 //
 // A clip keeps the times of its frames: of JPEG those of capture, of copied video the camera's own within an epoch. With another epoch,

@@ -37,6 +37,7 @@ const (
 type Renderer struct {
 	ffmpeg        string
 	stills, clips *gate
+	lives         chan struct{} // a token for each camera that is decoded as it comes
 
 	mu      sync.Mutex
 	kept    cache
@@ -48,7 +49,7 @@ type Renderer struct {
 // New makes one that runs the ffmpeg of that name or path, which need not be there until it is wanted.
 func New(ffmpeg string) *Renderer {
 	return &Renderer{ffmpeg: ffmpeg, stills: newGate(stillsAtOnce, stillsWaiting), clips: newGate(clipsAtOnce, clipsWaiting),
-		flights: map[stillKey]*flight{}}
+		lives: make(chan struct{}, livesAtOnce), flights: map[stillKey]*flight{}}
 }
 
 // run runs FFmpeg until it has read what in holds and out has taken what it made, or ctx ends.

@@ -68,9 +68,9 @@ func shot(t *testing.T, contentType, size string) [][]byte {
 	if units := shots.made[key]; units != nil {
 		return units
 	}
-	codec, aud := []string{"-c:v", "libx264", "-x264-params", "aud=1:keyint=10:scenecut=0:bframes=0", "-f", "h264"}, []byte{0, 0, 0, 1, 9}
+	codec := []string{"-c:v", "libx264", "-x264-params", "aud=1:keyint=10:scenecut=0:bframes=0", "-f", "h264"}
 	if contentType == schema.ContentH265 {
-		codec, aud = []string{"-c:v", "libx265", "-x265-params", "aud=1:keyint=10:scenecut=0:bframes=0:log-level=none", "-f", "hevc"}, []byte{0, 0, 0, 1, 0x46}
+		codec = []string{"-c:v", "libx265", "-x265-params", "aud=1:keyint=10:scenecut=0:bframes=0:log-level=none", "-f", "hevc"}
 	}
 	path := filepath.Join(t.TempDir(), "video")
 	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "color=black:size=" + size + ":rate=10", "-frames:v", strconv.Itoa(footageMost),
@@ -78,14 +78,7 @@ func shot(t *testing.T, contentType, size string) [][]byte {
 	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var units [][]byte
-	for _, rest := range bytes.Split(data, aud)[1:] {
-		units = append(units, append(slices.Clone(aud), rest...))
-	}
+	units := unitsOf(t, path, contentType)
 	if len(units) != footageMost {
 		t.Fatalf("%d pictures are %d access units", footageMost, len(units))
 	}
@@ -93,6 +86,23 @@ func shot(t *testing.T, contentType, size string) [][]byte {
 		shots.made = map[string][][]byte{}
 	}
 	shots.made[key] = units
+	return units
+}
+
+// unitsOf are the access units of a file in which each begins with its delimiter.
+func unitsOf(t *testing.T, path, contentType string) (units [][]byte) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aud := []byte{0, 0, 0, 1, 9}
+	if contentType == schema.ContentH265 {
+		aud = []byte{0, 0, 0, 1, 0x46}
+	}
+	for _, rest := range bytes.Split(data, aud)[1:] {
+		units = append(units, append(slices.Clone(aud), rest...))
+	}
 	return units
 }
 
