@@ -48,7 +48,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	c := &crew{ctx: ctx, g: g}
 	f := &floor{nc: nc, js: js, board: newBoard(s.horizon), archive: archive.New(js, s.config.Site), drills: newDrills(c, nc, s.config.Site, s.log)}
-	f.theatre = &theatre{floor: f, crew: c, shows: map[archive.Camera]*show{}}
+	f.theatre = &theatre{floor: f, renderer: s.parts.Pictures, crew: c, shows: map[archive.Camera]*show{}}
 	s.floor.Store(f)
 	defer s.floor.Store(nil)
 	g.Go(func() error { return s.follow(ctx, f, schema.BucketCameras, f.board.camera) })

@@ -3,13 +3,11 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/edge-video/edge-video/node/archive"
 	"github.com/edge-video/edge-video/node/render"
@@ -17,18 +15,20 @@ import (
 )
 
 const (
-	// tooOld is the age from which on a picture is not shown as live.
-	tooOld = 30 * time.Second
 	// boundary is between the parts of a live picture.
 	boundary = "edge-video"
 	// fpsMost bounds what can be asked for.
 	fpsMost = 60
 )
 
-// theatre is the cameras that are watched now. Each is read once, however many watch.
+// linger is how long a camera is read on after its last viewer has left: he may come back, or reload the page.
+const linger = 5 * time.Second
+
+// theatre is the cameras that are watched now. Each is read once, and its video decoded once, however many watch.
 type theatre struct {
-	floor *floor
-	crew  *crew
+	floor    *floor
+	renderer *render.Renderer
+	crew     *crew
 
 	mu    sync.Mutex
 	shows map[archive.Camera]*show
@@ -36,89 +36,100 @@ type theatre struct {
 
 // show is the newest frame of a camera that is watched.
 type show struct {
-	stop    context.CancelFunc
-	viewers int // under the theatre's lock
+	stop   context.CancelFunc
+	ending *time.Timer // stops it when nobody has come, nil while somebody watches; under the theatre's lock
 
 	mu      sync.Mutex
-	newest  *archive.Frame
+	widths  []int // wanted by those who watch, 0 for the picture as it is
+	newest  *sight
 	changed chan struct{} // closed when there is a newer one, and replaced
 }
 
+// sight is a frame, and what its picture is made of: the frame itself, or what the decoder has shown of it.
+type sight struct {
+	*archive.Frame
+	picture *schema.Frame
+}
+
 // join begins to watch. The caller ends it by leave. There is no show where the server ends.
-func (t *theatre) join(cam archive.Camera, stream string, log func(error)) (s *show, leave func()) {
+func (t *theatre) join(cam archive.Camera, stream string, width int, log func(error)) (s *show, leave func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s = t.shows[cam]
 	if s == nil {
 		ctx, stop := context.WithCancel(t.crew.ctx)
 		s = &show{stop: stop, changed: make(chan struct{})}
-		if !t.crew.begin(func(context.Context) { s.follow(ctx, t.floor, cam, stream, log) }) {
+		s.enter(width)
+		p := &projector{show: s, floor: t.floor, renderer: t.renderer, cam: cam, stream: stream, log: log}
+		if !t.crew.begin(func(context.Context) { p.follow(ctx) }) {
 			stop()
 			return nil, nil
 		}
 		t.shows[cam] = s
+	} else {
+		s.enter(width)
 	}
-	s.viewers++
-	return s, func() {
+	if s.ending != nil {
+		s.ending.Stop()
+		s.ending = nil
+	}
+	return s, func() { t.leave(cam, s, width) }
+}
+
+func (t *theatre) leave(cam archive.Camera, s *show, width int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.leave(width) > 0 {
+		return
+	}
+	var ending *time.Timer
+	ending = time.AfterFunc(linger, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if s.viewers--; s.viewers == 0 {
+		if s.ending == ending {
 			s.stop()
 			delete(t.shows, cam)
 		}
-	}
+	})
+	s.ending = ending
 }
 
-// follow keeps the newest frame until ctx ends.
-func (s *show) follow(ctx context.Context, f *floor, cam archive.Camera, stream string, log func(error)) {
-	for ; ctx.Err() == nil; pause(ctx, retryPause) {
-		if err := s.read(ctx, f, cam, stream); err != nil && ctx.Err() == nil {
-			log(err)
-		}
-	}
+func (s *show) enter(width int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.widths = append(s.widths, width)
 }
 
-func (s *show) read(ctx context.Context, f *floor, cam archive.Camera, stream string) error {
-	subject := schema.FrameSubject(cam.Site, cam.ID)
-	opening, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	consumer, err := f.js.OrderedConsumer(opening, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject},
-		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy})
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	// This goroutine never waits for a viewer, so that little is under way at a time.
-	messages, err := consumer.Messages(jetstream.PullMaxBytes(int(max(liveBytes, 2*f.nc.MaxPayload()))))
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		frame, err := schema.Decode(m.Subject(), m.Headers(), m.Data())
-		if err != nil || frame.ContentType != schema.ContentJPEG && !frame.Keyframe || time.Since(frame.Captured) > tooOld {
-			continue // shows nothing on its own, or nothing that is live
-		}
-		s.mu.Lock()
-		s.newest = &archive.Frame{Frame: frame, Stream: meta.Sequence.Stream, Stored: meta.Timestamp}
-		close(s.changed)
-		s.changed = make(chan struct{})
-		s.mu.Unlock()
-	}
+// leave returns how many are left.
+func (s *show) leave(width int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.widths, width)
+	s.widths = slices.Delete(s.widths, i, i+1)
+	return len(s.widths)
 }
 
-// liveBytes is what a watched camera may have under way.
-const liveBytes = 8 << 20
+// width is what serves all who watch.
+func (s *show) width() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.widths) == 0 || slices.Contains(s.widths, 0) {
+		return 0
+	}
+	return slices.Max(s.widths)
+}
+
+// set shows a newer picture.
+func (s *show) set(newest *sight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = newest
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
 
 // look is the newest frame, nil where there is none, and what is closed when there is a newer one.
-func (s *show) look() (*archive.Frame, <-chan struct{}) {
+func (s *show) look() (*sight, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.newest, s.changed
@@ -142,7 +153,7 @@ func (s *Server) live(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer v.leave()
-	show, leave := f.theatre.join(cam, s.framesOf(cam.Site), func(err error) { s.log.Debug("watching a camera", "camera", cam, "err", err) })
+	show, leave := f.theatre.join(cam, s.framesOf(cam.Site), v.width, func(err error) { s.log.Debug("watching a camera", "camera", cam, "err", err) })
 	if show == nil {
 		return nil
 	}
@@ -189,7 +200,7 @@ func (v *viewing) watch(ctx context.Context, show *show) error {
 	if err := v.out.write([]byte("--" + boundary + "\r\n")); err != nil {
 		return err
 	}
-	var last *archive.Frame
+	var last *sight
 	due := time.Now()
 	for {
 		frame, changed := show.look()
@@ -209,14 +220,14 @@ func (v *viewing) watch(ctx context.Context, show *show) error {
 			continue // there may be a newer one
 		}
 		last = frame
-		jpeg, err := v.server.parts.Pictures.Still(ctx, []*schema.Frame{frame.Frame}, v.width)
+		jpeg, err := v.server.parts.Pictures.Still(ctx, []*schema.Frame{frame.picture}, v.width)
 		if errors.Is(err, render.ErrBusy) || errors.Is(err, render.ErrNoPicture) {
 			continue // the next one will do
 		}
 		if err != nil {
 			return err
 		}
-		if err := v.show(frame, jpeg); err != nil {
+		if err := v.show(frame.Frame, jpeg); err != nil {
 			return err
 		}
 		due = later(due, v.pace)

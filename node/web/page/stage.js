@@ -8,9 +8,9 @@ import { Live } from "./live.js";
 import { exact, Moments } from "./moments.js";
 
 // A picture that no other follows counts as live for this many seconds, or longer where pictures come more seldom: of video that is stored as it
-// comes only keyframes are shown live.
+// comes only keyframes are shown where the node decodes enough other cameras.
 const LEAST_STALL = 2.5;
-const VIDEO_STALL = 12; // until it is known how far apart keyframes are
+const VIDEO_STALL = 12; // until it is known how far apart pictures are
 const MOST_STALL = 30;
 const NARROW = 640; // pixels asked for on a phone
 const BEHIND = 3; // seconds between the moment asked for and its picture that are worth a word
