@@ -72,11 +72,12 @@ func statusOf(err error) string {
 	switch {
 	case errors.Is(err, archive.ErrGone):
 		return "410"
-	case errors.Is(err, archive.ErrNone), errors.Is(err, archive.ErrNoSite):
+	case errors.Is(err, archive.ErrNone), errors.Is(err, archive.ErrNoSite), errors.Is(err, archive.ErrForeign),
+		errors.Is(err, archive.ErrNoKeyframe):
 		return "404"
 	case errors.Is(err, archive.ErrFuture), errors.Is(err, render.ErrWidth):
 		return "400"
-	case errors.Is(err, archive.ErrNoKeyframe), errors.Is(err, archive.ErrForeign), errors.Is(err, render.ErrNoPicture):
+	case errors.Is(err, render.ErrNoPicture):
 		return "422"
 	}
 	return "503"

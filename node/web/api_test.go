@@ -78,6 +78,37 @@ func TestAPI_TellsTheState(t *testing.T) {
 	})
 }
 
+// TestWatch_TellsOfSitesThatGo holds those who watch to be told when a hub does not know a site any more.
+func TestWatch_TellsOfSitesThatGo(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	know := func(sites ...web.Site) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sites = sites
+	}
+	know(web.Site{Site: "lisbon"}, web.Site{Site: "porto"})
+	s.sse("/api/v1/watch", "", func(event, _, data string) bool {
+		var site struct {
+			Site    string
+			Removed bool
+		}
+		if event != "site" {
+			return false
+		}
+		if err := json.Unmarshal([]byte(data), &site); err != nil {
+			t.Error(err)
+		}
+		if site.Site == "porto" && !site.Removed {
+			know(web.Site{Site: "lisbon"})
+		}
+		if site.Site == "lisbon" && site.Removed {
+			t.Error("a site that is there is told as removed")
+		}
+		return site.Removed
+	})
+}
+
 func (s *stand) cameraGone(id string) error {
 	kv, err := s.js.KeyValue(s.t.Context(), schema.BucketCameras)
 	if err != nil {

@@ -113,13 +113,29 @@ func (f *floor) follow(ctx context.Context, bucket string, take func(site, name 
 func (s *Server) look(ctx context.Context, f *floor) error {
 	tick := time.NewTicker(lookPeriod)
 	defer tick.Stop()
-	for {
+	for before := map[thing]any{}; ; {
 		f.board.set("status", "", s.condition())
+		gone := before
+		before = map[thing]any{}
+		show := func(t thing, v any, without any) {
+			f.board.set(t.kind, t.name, v)
+			before[t] = without
+			delete(gone, t)
+		}
 		for _, site := range s.siteList() {
-			f.board.set("site", site.Site, site)
+			show(thing{"site", site.Site}, site, struct {
+				Site    string `json:"site"`
+				Removed bool   `json:"removed"`
+			}{site.Site, true})
 		}
 		for _, link := range s.linkList() {
-			f.board.set("link", link.Name, link)
+			show(thing{"link", link.Name}, link, struct {
+				Name    string `json:"name"`
+				Removed bool   `json:"removed"`
+			}{link.Name, true})
+		}
+		for t, v := range gone {
+			f.board.remove(t, v)
 		}
 		select {
 		case <-ctx.Done():

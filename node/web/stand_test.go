@@ -36,6 +36,7 @@ type stand struct {
 
 	mu     sync.Mutex
 	reload error // of the next reloads
+	sites  []web.Site
 }
 
 func logger(t testing.TB) *slog.Logger {
@@ -104,6 +105,11 @@ func newStand(t testing.TB, prepare ...func(*web.Server)) *stand {
 	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"),
 		Horizon:   func() time.Duration { return time.Hour },
 		Readiness: func() web.Readiness { return web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}} },
+		Sites: func() []web.Site {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.sites
+		},
 		Reload: func(context.Context) ([]string, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

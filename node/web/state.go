@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -145,7 +144,7 @@ func (s *Server) siteList() []Site {
 	if s.parts.Sites == nil {
 		return []Site{}
 	}
-	return slices.Concat([]Site{}, s.parts.Sites())
+	return append([]Site{}, s.parts.Sites()...)
 }
 
 func (s *Server) links(w http.ResponseWriter, _ *request) error { return answer(w, s.linkList()) }
@@ -154,7 +153,7 @@ func (s *Server) linkList() []Link {
 	if s.parts.Links == nil {
 		return []Link{}
 	}
-	return slices.Concat([]Link{}, s.parts.Links())
+	return append([]Link{}, s.parts.Links()...)
 }
 
 // splitKey takes a bucket's key apart.

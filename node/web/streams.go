@@ -55,7 +55,7 @@ func (s *Server) streamList(ctx context.Context, js jetstream.JetStream) ([]Stre
 			continue
 		}
 		state := info.State
-		st := Stream{Name: info.Config.Name, Site: site, Subjects: slices.Concat([]string{}, info.Config.Subjects), Messages: state.Msgs,
+		st := Stream{Name: info.Config.Name, Site: site, Subjects: append([]string{}, info.Config.Subjects...), Messages: state.Msgs,
 			Bytes: state.Bytes, MaxBytes: info.Config.MaxBytes, MaxAge: info.Config.MaxAge.Seconds(), FirstSeq: state.FirstSeq,
 			LastSeq: state.LastSeq, Consumers: state.Consumers}
 		if state.Msgs > 0 {
