@@ -55,7 +55,7 @@ func TestPause_HoldsOverARestartUntilResume(t *testing.T) {
 		t.Errorf("%d frames of the paused camera after the restart, %d before", got, stored)
 	}
 	var status struct{ Cameras, Up, Paused int }
-	if err := json.Unmarshal((shell(t, n, "nats req node.status.test.node-1 '' --raw 2>/dev/null")), &status); err != nil || status.Cameras != 2 || status.Paused != 1 {
+	if err := json.Unmarshal((shell(t, n, "nats req node.status.test.node-1 '' --raw")), &status); err != nil || status.Cameras != 2 || status.Paused != 1 {
 		t.Errorf("node.status: %+v, %v", status, err)
 	}
 
@@ -95,11 +95,11 @@ func TestSnapshot_OfASiteIsHadAtItsHub(t *testing.T) {
 	})
 	site.Stop()
 	frames := framesOf(t, far, schema.MirrorStream(schema.StreamFrames, "porto"))
-	if data := shell(t, hub, "nats req camera.snapshot.porto.cam-1 '' --raw 2>/dev/null"); !bytes.HasPrefix(data, frames[len(frames)-1].Data) {
+	if data := shell(t, hub, "nats req camera.snapshot.porto.cam-1 '' --raw"); !bytes.HasPrefix(data, frames[len(frames)-1].Data) {
 		t.Errorf("%d bytes, which are not the newest frame", len(data))
 	}
 	var cameras []struct{ Site, Camera string }
-	if err := json.Unmarshal(shell(t, hub, "nats req camera.list.porto '' --raw 2>/dev/null"), &cameras); err != nil || len(cameras) != 1 || cameras[0].Site != "porto" {
+	if err := json.Unmarshal(shell(t, hub, "nats req camera.list.porto '' --raw"), &cameras); err != nil || len(cameras) != 1 || cameras[0].Site != "porto" {
 		t.Errorf("camera.list: %+v, %v", cameras, err)
 	}
 	if out, err := order(t, hub, "snapshot", "lisbon.cam-1", "-o", filepath.Join(t.TempDir(), "x.jpg")); err == nil || !strings.Contains(out, "no frames of that site") {
@@ -117,11 +117,11 @@ func TestSnapshot_IsAStoredPicture(t *testing.T) {
 	all := stored(t, js)
 
 	for _, camera := range []string{"photo", "film"} {
-		data := shell(t, n, "nats req camera.snapshot.test."+camera+" '' --raw 2>/dev/null")
+		data := shell(t, n, "nats req camera.snapshot.test."+camera+" '' --raw")
 		if m, err := jpeg.Decode(bytes.NewReader(data)); err != nil || m.Bounds().Dx() != 320 {
 			t.Errorf("%s: %v", camera, err)
 		}
-		small := shell(t, n, `nats req camera.snapshot.test.`+camera+` '{"width": 80}' --raw 2>/dev/null`)
+		small := shell(t, n, `nats req camera.snapshot.test.`+camera+` '{"width": 80}' --raw`)
 		if m, err := jpeg.Decode(bytes.NewReader(small)); err != nil || m.Bounds().Dx() != 80 || m.Bounds().Dy() != 60 {
 			t.Errorf("%s: %v", camera, err)
 		}
@@ -148,10 +148,10 @@ func TestSnapshot_IsAStoredPicture(t *testing.T) {
 		}
 	}
 	var cameras []struct{ Site, Camera, State string }
-	if err := json.Unmarshal((shell(t, n, "nats req camera.list.test '' --raw 2>/dev/null")), &cameras); err != nil || len(cameras) != 2 || cameras[0].State != "up" {
+	if err := json.Unmarshal((shell(t, n, "nats req camera.list.test '' --raw")), &cameras); err != nil || len(cameras) != 2 || cameras[0].State != "up" {
 		t.Errorf("camera.list: %+v, %v", cameras, err)
 	}
-	info := string(shell(t, n, "nats req '$SRV.INFO.edge-video' '' --raw 2>/dev/null"))
+	info := string(shell(t, n, "nats req '$SRV.INFO.edge-video' '' --raw"))
 	for _, want := range []string{"camera.pause.test.*", "camera.snapshot.test.*", "node.status.test.node-1", `{\"properties\":{\"at\":{\"format\":\"date-time\"`} {
 		if !strings.Contains(info, want) {
 			t.Errorf("the service does not tell of %s: %s", want, info)
