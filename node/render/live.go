@@ -31,8 +31,8 @@ const (
 // errHung says that a decoder shows nothing of what it is given.
 var errHung = errors.New("ffmpeg shows no picture of what it is given")
 
-// Live decodes a camera's copied video as it comes, in one FFmpeg. That is begun at a keyframe, and begun anew where the video is another: of
-// another epoch, codec or size, or wanted in another width.
+// Live decodes a camera's copied video as it comes, in one FFmpeg. That is begun at a keyframe, and begun anew where the video is another:
+// of another epoch, codec or size, or wanted in another width.
 type Live struct {
 	renderer *Renderer
 
@@ -63,8 +63,8 @@ func (r *Renderer) Live() (*Live, error) {
 	}
 }
 
-// Feed gives the decoder the camera's next frame, and returns at once. show gets its picture, in JPEG and no wider than width where that is not
-// 0, before that of any frame that is shown later; it is not called where there is none. Another width holds from the next keyframe on.
+// Feed gives the decoder the camera's next frame, and returns at once. show gets its picture, in JPEG and no wider than width where that is
+// not 0, before that of any frame that is shown later; it is not called where there is none. Another width holds from the next keyframe on.
 func (l *Live) Feed(f *schema.Frame, width int, show func(picture *schema.Frame)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,6 +79,9 @@ func (l *Live) Feed(f *schema.Frame, width int, show func(picture *schema.Frame)
 		return
 	}
 	l.gap = false
+	if width > 0 {
+		width = max(width, narrowest)
+	}
 	if width >= f.Width {
 		width = 0
 	}
@@ -92,18 +95,16 @@ func (l *Live) Feed(f *schema.Frame, width int, show func(picture *schema.Frame)
 // Run decodes until ctx ends, or FFmpeg fails.
 func (l *Live) Run(ctx context.Context) error {
 	defer func() { <-l.renderer.lives }()
-	for {
-		first, ok := l.take(ctx.Done(), func(u unit) bool { return true })
-		switch {
-		case !ok:
-			return nil
-		case !first.frame.Keyframe:
+	for ctx.Err() == nil {
+		first, ok := l.take(ctx.Done(), func(unit) bool { return true })
+		if !ok || !first.frame.Keyframe {
 			continue
 		}
-		if err := l.decode(ctx, first); ctx.Err() == nil && err != nil {
+		if err := l.decode(ctx, first); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("decoding camera %s as it comes: %w", first.frame.Camera, err)
 		}
 	}
+	return nil
 }
 
 // take waits for the queue's next, and takes it where it is wanted. It reports false where that is not, or when it is over.
@@ -174,7 +175,8 @@ func (l *Live) heard() {
 	l.silent = false
 }
 
-// liveArgs has FFmpeg hold nothing back; with -fflags nobuffer it would throw away the keyframe that it looks at first. Of each picture comes a line that framecrc writes, with its time and size, and then the picture.
+// liveArgs has FFmpeg hold nothing back; with -fflags nobuffer it would throw away the keyframe that it looks at first. Of each picture comes
+// a line that framecrc writes, with its time and size, and then the picture.
 func liveArgs(width int) []string {
 	args := []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-max_pixels", strconv.Itoa(maxPixels), "-threads", "1",
 		"-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-copyts",
@@ -182,8 +184,8 @@ func liveArgs(width int) []string {
 	if width > 0 {
 		args = append(args, "-vf", "scale="+strconv.Itoa(width)+":-2:flags=area")
 	}
-	return append(args, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-c:v", "mjpeg", "-threads", "1", "-q:v", "4", "-pix_fmt", "yuvj420p",
-		"-f", "tee", "[f=framecrc:flush_packets=1]pipe:1|[f=mjpeg:flush_packets=1]pipe:1")
+	return append(args, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-c:v", "mjpeg", "-threads", "1", "-q:v", "4",
+		"-pix_fmt", "yuvj420p", "-f", "tee", "[f=framecrc:flush_packets=1]pipe:1|[f=mjpeg:flush_packets=1]pipe:1")
 }
 
 // liveRun is what goes into one FFmpeg, and what is yet to come out.
@@ -205,7 +207,7 @@ type waiting struct {
 	show  func(*schema.Frame)
 }
 
-// waitingMost bounds the frames of which no picture comes; that of a few is late where pictures are not in the order in which they are shown.
+// waitingMost bounds the frames of which no picture comes; that of a few is late where they do not come in the order in which they are shown.
 const waitingMost = 1000
 
 // Read implements [io.Reader]. It waits for frames.

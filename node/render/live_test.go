@@ -106,14 +106,15 @@ func TestLive_ShowsEachFrameAtOnceWithItsOwnTime(t *testing.T) {
 	}
 }
 
-// TestLive_TellsFramesApartThatAreNotInOrder holds that with B-frames each picture has its own frame's time, and that they come in the order in
-// which they are seen.
+// TestLive_TellsFramesApartThatAreNotInOrder holds that with B-frames each picture has its own frame's time, and that they come in the order
+// in which they are seen.
 func TestLive_TellsFramesApartThatAreNotInOrder(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "video.h264")
 	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=black:size=320x180:rate=10", "-frames:v", "24",
 		"-vf", "format=yuv420p,geq=lum=16+8*N:cb=128:cr=128",
-		"-c:v", "libx264", "-x264-params", "aud=1:keyint=12:scenecut=0:bframes=2:b-adapt=0:b-pyramid=none:open-gop=0", "-f", "h264", path).CombinedOutput()
+		"-c:v", "libx264", "-x264-params", "aud=1:keyint=12:scenecut=0:bframes=2:b-adapt=0:b-pyramid=none:open-gop=0",
+		"-f", "h264", path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -153,7 +153,8 @@ func (s *Server) live(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer v.leave()
-	show, leave := f.theatre.join(cam, s.framesOf(cam.Site), v.width, func(err error) { s.log.Debug("watching a camera", "camera", cam, "err", err) })
+	log := func(err error) { s.log.Debug("watching a camera", "camera", cam, "err", err) }
+	show, leave := f.theatre.join(cam, s.framesOf(cam.Site), v.width, log)
 	if show == nil {
 		return nil
 	}

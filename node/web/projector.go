@@ -17,6 +17,8 @@ const (
 	tooOld = 30 * time.Second
 	// liveBytes is what a watched camera may have under way.
 	liveBytes = 8 << 20
+	// decoderPause is how long there are keyframes alone after a decoder has failed.
+	decoderPause = 5 * time.Second
 )
 
 // projector reads a camera for its show, and has its video decoded. It is used by one goroutine.
@@ -30,6 +32,7 @@ type projector struct {
 
 	lead    uint64 // place of the newest frame when reading began
 	decoder *decoder
+	resume  time.Time // when a decoder may be begun, after one has failed
 }
 
 // decoder is a running [render.Live].
@@ -82,7 +85,8 @@ func (p *projector) read(ctx context.Context) error {
 // start is where to read from: the newest frame, or the keyframe that leads to it where that is not far.
 func (p *projector) start(ctx context.Context) jetstream.OrderedConsumerConfig {
 	p.lead = 0
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{schema.FrameSubject(p.cam.Site, p.cam.ID)}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
+	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{schema.FrameSubject(p.cam.Site, p.cam.ID)},
+		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
 	newest, err := p.floor.archive.Newest(ctx, p.cam)
 	if err != nil || newest.ContentType == schema.ContentJPEG || time.Since(newest.Captured) > tooOld {
 		return c
@@ -137,6 +141,7 @@ func (p *projector) decodes() bool {
 	select {
 	case <-p.decoder.ended:
 		p.endDecoder()
+		p.resume = time.Now().Add(decoderPause)
 		return false
 	default:
 		return true
@@ -145,9 +150,12 @@ func (p *projector) decodes() bool {
 
 // beginDecoder begins one where there may be one more.
 func (p *projector) beginDecoder(ctx context.Context) {
+	if time.Now().Before(p.resume) {
+		return
+	}
 	live, err := p.renderer.Live()
 	if err != nil {
-		return
+		return // keyframes are shown until there is room
 	}
 	ctx, stop := context.WithCancel(ctx)
 	d := &decoder{Live: live, stop: stop, ended: make(chan struct{})}

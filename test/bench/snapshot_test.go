@@ -31,8 +31,8 @@ func BenchmarkSnapshot(b *testing.B) {
 	})
 	b.Run("copy", func(b *testing.B) {
 		clip := filepath.Join(b.TempDir(), "clip.mp4")
-		out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20", "-c:v", "libx264", "-preset", "ultrafast",
-			"-g", "20", "-bf", "0", "-pix_fmt", "yuv420p", clip).CombinedOutput()
+		out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10:duration=20",
+			"-c:v", "libx264", "-preset", "ultrafast", "-g", "20", "-bf", "0", "-pix_fmt", "yuv420p", clip).CombinedOutput()
 		if err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}
@@ -80,8 +80,8 @@ func benchmarkSnapshot(b *testing.B, camera func(int) string) {
 	}
 }
 
-// atRate asks snapshotRate times a second, whether or not what was asked before has been answered, and returns how long answers took, in order,
-// and how many were none.
+// atRate asks snapshotRate times a second, whether or not what was asked before has been answered, and returns how long answers took, in
+// order, and how many were none.
 func atRate(b *testing.B, ask func(i int) error) (took []time.Duration, refused int) {
 	b.Helper()
 	var mu sync.Mutex
