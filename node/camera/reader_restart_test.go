@@ -65,8 +65,9 @@ func TestReader_ForcedRestartsLeaveNothingBehind(t *testing.T) {
 		}
 	}
 	for _, pid := range pids {
-		if err := syscall.Kill(-pid, 0); !errors.Is(err, syscall.ESRCH) {
-			t.Errorf("something of process group %d is left: %v", pid, err)
+		// what the killed script had started itself is another's to wait for, and stays a zombie until then
+		if err := syscall.Kill(-pid, 0); !errors.Is(err, syscall.ESRCH) && len(inGroup(t, pid)) > 0 {
+			t.Errorf("something of process group %d is left: %v, %v", pid, err, inGroup(t, pid))
 		}
 	}
 	if z := zombies(t); len(z) > 0 {
