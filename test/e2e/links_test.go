@@ -201,7 +201,7 @@ func TestLinks_CatchUpLeavesRoomForTheRest(t *testing.T) {
 	going := time.Now()
 
 	var answers, arrivals []time.Duration
-	behind := full
+	behind, compared := full, going
 	for n := 0; lastOf(t, far, site.mirror()) < full; n++ {
 		asked := time.Now()
 		if _, err := over.Stream(t.Context(), schema.StreamFrames); err != nil {
@@ -218,10 +218,12 @@ func TestLinks_CatchUpLeavesRoomForTheRest(t *testing.T) {
 		})
 		arrivals = append(arrivals, time.Since(asked))
 		lacks := lastOf(t, site.js, schema.StreamFrames) - lastOf(t, far, site.mirror())
-		if lacks > behind {
-			t.Errorf("the hub lacks %d frames, %d before", lacks, behind)
+		if time.Since(compared) > 5*time.Second { // a mirror stands still for a moment, and what is captured goes on
+			if lacks >= behind {
+				t.Errorf("the hub lacks %d frames, %d before", lacks, behind)
+			}
+			behind, compared = lacks, time.Now()
 		}
-		behind = lacks
 		if time.Since(began) > time.Duration(3*backlog/rate)*time.Second+time.Minute {
 			t.Fatalf("the hub still lacks %d frames after %v", lacks, time.Since(began))
 		}
