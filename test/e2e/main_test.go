@@ -2,7 +2,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -16,17 +15,8 @@ var program string
 var soak = os.Getenv("EDGE_VIDEO_SOAK") != ""
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "edge-video-e2e-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := 1
-	if program, err = harness.Build(dir, "-race"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(harness.WithProgram(func(path string) int {
+		program = path
+		return m.Run()
+	}, "-race"))
 }

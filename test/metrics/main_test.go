@@ -3,7 +3,6 @@
 package metrics_test
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -14,17 +13,8 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "edge-video-metrics-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := 1
-	if program, err = harness.Build(dir, "-race"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	} else {
-		code = m.Run()
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(harness.WithProgram(func(path string) int {
+		program = path
+		return m.Run()
+	}, "-race"))
 }

@@ -17,19 +17,15 @@ var (
 	browser context.Context // of the one Chromium that all tests share
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(harness.WithProgram(func(path string) int {
+		program = path
+		return browse(m)
+	}, "-race"))
+}
 
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "edge-video-page-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	if program, err = harness.Build(dir, "-race"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+// browse runs the tests in a Chromium of their own.
+func browse(m *testing.M) int {
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), chromedp.Headless, chromedp.NoSandbox)
 	defer stop()
 	var end context.CancelFunc
