@@ -46,7 +46,8 @@ func TestReader_MadeUpCameraGivesItsRate(t *testing.T) {
 			if span := frames[30].Captured.Sub(frames[0].Captured); span < 2910*time.Millisecond || span > 3090*time.Millisecond {
 				t.Errorf("30 pictures in %v, want 3 s and 3 %%", span)
 			}
-			if d := time.Since(frames[len(frames)-1].Captured); d < 0 || d > 2*time.Second {
+			// How late FFmpeg is depends on the machine: a picture's time is when it was due.
+			if d := time.Since(frames[30].Captured); d < 0 || d > 10*time.Second {
 				t.Errorf("the last frame was captured %v ago", d)
 			}
 			up := r.waitState(schema.CameraUp, 1, time.Second)
