@@ -120,20 +120,22 @@ func replaceFile(name string, text []byte) error {
 }
 
 // siteAccounts makes an account for each site with credentials. What its leaf node sends and asks for stays in there; the streams'
-// account reaches the site through it by the API of the site's domain, by what its mirrors have delivered, and by their flow control.
+// account reaches the site through it by the API of the site's domain, by what its mirrors have delivered, by their flow control, and by
+// what operators at the hub ask the site's nodes to do about a camera.
 func siteAccounts(o *server.Options, frames *server.Account, sites []Site) error {
 	for _, s := range sites {
 		a := server.NewAccount("SITE_" + s.Name)
 		only := []*server.Account{frames}
-		api, flow, delivered := schema.DomainAPI(s.Name)+".>", "$JS.FC."+s.Name+".>", schema.MirrorSubjects(s.Name)
-		if err := errors.Join(
+		api, delivered := schema.DomainAPI(s.Name)+".>", schema.MirrorSubjects(s.Name)
+		err := errors.Join(
 			a.AddServiceExportWithResponse(api, server.Streamed, only),
-			a.AddServiceExport(flow, only),
-			a.AddStreamExport(delivered, only),
 			frames.AddServiceImport(a, api, api),
-			frames.AddServiceImport(a, flow, flow),
-			frames.AddStreamImport(a, delivered, ""),
-		); err != nil {
+			a.AddStreamExport(delivered, only),
+			frames.AddStreamImport(a, delivered, ""))
+		for _, asked := range []string{"$JS.FC." + s.Name + ".>", schema.KickSubject(s.Name, "*"), schema.PauseSubject(s.Name, "*"), schema.ResumeSubject(s.Name, "*")} {
+			err = errors.Join(err, a.AddServiceExport(asked, only), frames.AddServiceImport(a, asked, asked))
+		}
+		if err != nil {
 			return fmt.Errorf("making the account of site %s: %w", s.Name, err)
 		}
 		o.Accounts = append(o.Accounts, a)

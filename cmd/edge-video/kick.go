@@ -43,7 +43,8 @@ func (a *cameraArg) ask(ctx context.Context, subject func(site, camera string) s
 	m, err := nc.RequestWithContext(ctx, subject(site, id), body)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("no node of site %s that runs now reads camera %s; nats kv ls cameras lists them", site, id)
+		return nil, fmt.Errorf("no node of site %s answers for camera %s; nats kv ls cameras lists them, and a hub reaches a site only while its link is up",
+			site, id)
 	case err != nil:
 		return nil, fmt.Errorf("asking the node: %w", err)
 	case m.Header.Get(micro.ErrorCodeHeader) == "404":

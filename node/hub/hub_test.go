@@ -195,6 +195,9 @@ func TestHub_MirrorsEachSiteThatHasCredentialsAndThoseSeeNoOther(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if _, err := s.nc.Subscribe("camera.*.*.*", func(m *nats.Msg) { _ = m.Respond([]byte(s.config.Site)) }); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range sites {
 		mirrored(t, h, s)
@@ -217,6 +220,21 @@ func TestHub_MirrorsEachSiteThatHasCredentialsAndThoseSeeNoOther(t *testing.T) {
 		"the other's frames": schema.DomainAPI("porto") + ".STREAM.MSG.GET.FRAMES", "the mirrors": schema.DomainAPI("hub") + ".DIRECT.GET.FRAMES_porto"} {
 		if m, err := sites[0].nc.Request(ask, []byte(`{"seq":1}`), time.Second); err == nil {
 			t.Errorf("%s can be read by a site: %s", name, m.Data)
+		}
+	}
+	for _, subject := range []func(site, camera string) string{schema.KickSubject, schema.PauseSubject, schema.ResumeSubject} {
+		for _, s := range sites {
+			ask := subject(s.config.Site, "cam-1")
+			if m, err := h.nc.Request(ask, nil, 5*time.Second); err != nil || string(m.Data) != s.config.Site {
+				t.Errorf("%s at the hub: %v, %v", ask, m, err)
+			}
+		}
+		// A site answers itself what it is asked, of whatever site.
+		if m, err := sites[0].nc.Request(subject("porto", "cam-1"), nil, 5*time.Second); err != nil || string(m.Data) != "lisbon" {
+			t.Errorf("a site has another's cameras in hand: %v, %v", m, err)
+		}
+		if m, err := h.nc.Request(subject("hub", "cam-1"), nil, time.Second); err == nil {
+			t.Errorf("a site answers for the hub's cameras: %s", m.Data)
 		}
 	}
 	forged := "mirror.porto.forged"

@@ -28,8 +28,7 @@ func (s *Server) order(subject func(site, camera string) string) func(http.Respo
 		}
 		body, err := f.ask(r.Context(), subject(site, id), nil)
 		if absent(err) {
-			return busyf(http.StatusServiceUnavailable, askTimeout,
-				"no node that can be reached from here reads camera %s now; ask at a node of its site", name)
+			return s.unanswered(site, id)
 		}
 		if err != nil {
 			return err
@@ -37,6 +36,15 @@ func (s *Server) order(subject func(site, camera string) string) func(http.Respo
 		s.log.Info("asked over HTTP", "camera", name, "order", r.URL.Path, "by", r.caller.name)
 		return answer(w, body)
 	}
+}
+
+// unanswered is the fault that no node does anything about a camera.
+func (s *Server) unanswered(site, id string) error {
+	if site != s.config.Site {
+		return busyf(http.StatusServiceUnavailable, askTimeout,
+			"no node of site %s answers for camera %s; see in /api/v1/sites whether its link is up, and ask at a node of the site meanwhile", site, id)
+	}
+	return busyf(http.StatusServiceUnavailable, askTimeout, "no node of site %s that runs now reads camera %s; ask again in a moment", site, id)
 }
 
 // absent reports whether nobody has answered a question.

@@ -43,7 +43,8 @@ func digest(t *testing.T, js jetstream.JetStream, stream string, last uint64) []
 	return all
 }
 
-// TestSite_IsMirroredThroughALostLinkAndALostHub admits a site to a hub by command, cuts its link, and kills the hub.
+// TestSite_IsMirroredThroughALostLinkAndALostHub admits a site to a hub by command, has the hub try, pause and resume its camera, cuts its
+// link, and kills the hub.
 func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
@@ -64,15 +65,31 @@ func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 		harness.WaitFor(t, time.Minute, "the mirror to follow "+what, func() bool { return lastOf(t, far, mirror) >= want })
 	}
 	follows("the site")
-	harness.WaitFor(t, 10*time.Second, "the camera's state at the hub", func() bool {
-		kv, err := far.KeyValue(t.Context(), schema.BucketCameras)
-		if err != nil {
-			return false
-		}
-		e, err := kv.Get(t.Context(), "lisbon.cam-1")
-		var st schema.CameraStatus
-		return err == nil && json.Unmarshal(e.Value(), &st) == nil && st.State == schema.CameraUp
-	})
+	atHub := func(state schema.CameraState) {
+		t.Helper()
+		harness.WaitFor(t, 20*time.Second, "the camera to be "+string(state)+" at the hub", func() bool {
+			kv, err := far.KeyValue(t.Context(), schema.BucketCameras)
+			if err != nil {
+				return false
+			}
+			e, err := kv.Get(t.Context(), "lisbon.cam-1")
+			var st schema.CameraStatus
+			return err == nil && json.Unmarshal(e.Value(), &st) == nil && st.State == state
+		})
+	}
+	atHub(schema.CameraUp)
+	const camera = "/api/v1/cameras/lisbon.cam-1"
+	if status, answer := hub.Post(camera + "/kick"); status != 200 || !strings.Contains(answer, `"state":"up"`) {
+		t.Errorf("a kick at the hub: %d %s", status, answer)
+	}
+	if status, answer := hub.Post(camera + "/pause"); status != 200 || !strings.Contains(answer, `"paused":true`) {
+		t.Errorf("a pause at the hub: %d %s", status, answer)
+	}
+	atHub(schema.CameraDown)
+	if out, err := order(t, hub, "resume", "lisbon.cam-1"); err != nil || !strings.Contains(out, "is read again") {
+		t.Errorf("a resume at the hub: %v: %s", err, out)
+	}
+	atHub(schema.CameraUp)
 	harness.WaitFor(t, 10*time.Second, "the hub to find nothing wrong", func() bool {
 		r := hub.Readyz()
 		return r.Status == 200 && len(r.Degraded) == 0
@@ -85,6 +102,10 @@ func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 	})
 	if r := site.Readyz(); r.Status != 200 {
 		t.Errorf("the site is %+v without its hub", r)
+	}
+	if status, answer := hub.Post(camera + "/pause"); status != 503 || !strings.Contains(answer, "no node of site lisbon answers for camera cam-1") ||
+		!strings.Contains(answer, "ask at a node of the site") {
+		t.Errorf("a pause at the hub of a site that is not connected: %d %s", status, answer)
 	}
 	link.Restore()
 	follows("a cut")

@@ -64,6 +64,21 @@ func (w *web) Get(path string) int {
 	return resp.StatusCode
 }
 
+// Post asks for something to be done, and returns the status and what is answered.
+func (w *web) Post(path string) (status int, answer string) {
+	w.tb.Helper()
+	resp, err := http.Post(w.URL()+path, "", nil)
+	if err != nil {
+		w.tb.Fatalf("asking for %s: %v", path, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.tb.Fatalf("reading the answer of %s: %v", path, err)
+	}
+	return resp.StatusCode, string(body)
+}
+
 func sumMetric(t testing.TB, r io.Reader, name string, labels []string) (sum float64) {
 	t.Helper()
 	lines := bufio.NewScanner(r)
