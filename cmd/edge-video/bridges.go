@@ -33,13 +33,15 @@ type bridges struct {
 
 	mu      sync.Mutex
 	works   []*running // sorted by name, then site; replaced as a whole
-	mirrors mirrored   // at a hub
+	mirrors mirrored   // at a hub; nil before they were looked for
+	lacks   []lack     // at a hub; replaced as a whole
 }
 
 // plan is what a configuration asks for.
 type plan struct {
 	config *config.Config
 	works  []*running
+	lacks  []lack
 }
 
 // running is one bridge, or at a hub a part of it.
@@ -69,6 +71,7 @@ func (b *bridges) prepare(c *config.Config) (*plan, error) {
 		if !b.wanted(wanted) {
 			continue
 		}
+		p.lacks = append(p.lacks, lacksOf(c, wanted, mirrors)...)
 		same := slices.DeleteFunc(slices.Clone(now), func(r *running) bool {
 			return !reflect.DeepEqual(r.config, wanted) || r.refers != c.Referred(wanted.Name) || r.over()
 		})
@@ -140,7 +143,7 @@ func (b *bridges) run(ctx context.Context, first *plan) error {
 			look = tick.C
 			now = b.follow(ctx, js, now)
 		}
-		b.apply(ctx, g, now.works)
+		b.apply(ctx, g, now)
 		for {
 			select {
 			case <-ctx.Done():
@@ -149,7 +152,7 @@ func (b *bridges) run(ctx context.Context, first *plan) error {
 			case <-look:
 				now = b.follow(ctx, js, now)
 			}
-			b.apply(ctx, g, now.works)
+			b.apply(ctx, g, now)
 		}
 	})
 	return g.Wait()
@@ -182,14 +185,14 @@ func (b *bridges) update(ctx context.Context, next *plan) {
 	}
 }
 
-func (b *bridges) apply(ctx context.Context, g *errgroup.Group, next []*running) {
+func (b *bridges) apply(ctx context.Context, g *errgroup.Group, next *plan) {
 	for _, r := range b.list() {
-		if !slices.Contains(next, r) {
+		if !slices.Contains(next.works, r) {
 			r.cancel()
 			<-r.ended
 		}
 	}
-	for _, r := range next {
+	for _, r := range next.works {
 		if r.cancel != nil {
 			continue
 		}
@@ -202,8 +205,24 @@ func (b *bridges) apply(ctx context.Context, g *errgroup.Group, next []*running)
 		})
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.works = next
+	before := b.lacks
+	b.works, b.lacks = next.works, next.lacks
+	b.mu.Unlock()
+	b.tellLacks(before, next.lacks)
+}
+
+// tellLacks logs what mirrors bridges have begun to lack, and lack no more.
+func (b *bridges) tellLacks(before, now []lack) {
+	for _, l := range now {
+		if !slices.Contains(before, l) {
+			b.log.Warn("the bridge names a site of which there is no mirror", "bridge", l.bridge, "site", l.site, "mirror", l.mirror, "remedy", l.remedy())
+		}
+	}
+	for _, l := range before {
+		if !slices.Contains(now, l) {
+			b.log.Info("the bridge lacks no mirror of the site any more", "bridge", l.bridge, "site", l.site)
+		}
+	}
 }
 
 // run runs the bridge until ctx ends.
@@ -231,9 +250,14 @@ func (b *bridges) list() []*running {
 	return b.works
 }
 
-// degraded says what is wrong with them, one a bridge.
+// degraded says what is wrong with them, one a bridge, and what they lack.
 func (b *bridges) degraded() (all []string) {
-	works := b.list()
+	b.mu.Lock()
+	works, lacks := b.works, b.lacks
+	b.mu.Unlock()
+	for _, l := range lacks {
+		all = append(all, l.String())
+	}
 	for i, j := 0, 0; i < len(works); i = j {
 		var ill []bridge.Health
 		for j = i; j < len(works) && works[j].config.Name == works[i].config.Name; j++ {

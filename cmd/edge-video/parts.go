@@ -33,10 +33,7 @@ func partsOf(c *config.Config, b config.Bridge, mirrors mirrored) []part {
 	if !c.Hub.Mirror || b.Source == config.SourceStored {
 		return []part{{site: c.Site, cameras: b.Cameras}}
 	}
-	stream := schema.StreamFrames
-	if b.Source == config.SourceEvents {
-		stream = schema.StreamEvents
-	}
+	stream := streamOf(b)
 	var all []part
 	add := func(site string, made time.Time) {
 		if cameras := b.CamerasOf(c.Site, site); len(cameras) > 0 {
@@ -51,6 +48,39 @@ func partsOf(c *config.Config, b config.Bridge, mirrors mirrored) []part {
 	}
 	slices.SortFunc(all, func(x, y part) int { return strings.Compare(x.site, y.site) })
 	return all
+}
+
+// streamOf is the stream at a site that a bridge reads, at a hub by its mirrors.
+func streamOf(b config.Bridge) string {
+	if b.Source == config.SourceEvents {
+		return schema.StreamEvents
+	}
+	return schema.StreamFrames
+}
+
+// lack is a site that a bridge at a hub names and of which the hub has no mirror.
+type lack struct{ bridge, site, mirror string }
+
+// lacksOf are a bridge's, as far as is known what mirrors there are.
+func lacksOf(c *config.Config, b config.Bridge, mirrors mirrored) (all []lack) {
+	if mirrors == nil || b.Source == config.SourceStored {
+		return nil
+	}
+	for _, site := range b.Sites(c.Site) {
+		mirror := schema.MirrorStream(streamOf(b), site)
+		if _, ok := mirrors[mirror]; !ok && site != c.Site {
+			all = append(all, lack{b.Name, site, mirror})
+		}
+	}
+	return all
+}
+
+func (l lack) String() string {
+	return fmt.Sprintf("bridge %s names site %s, and there is no %s: %s", l.bridge, l.site, l.mirror, l.remedy())
+}
+
+func (l lack) remedy() string {
+	return fmt.Sprintf("give the site credentials (edge-video site add %s) and have it connect, or mend the name in the bridge's cameras", l.site)
 }
 
 // findMirrors lists what a hub holds of its sites.

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func passed(t *testing.T, js jetstream.JetStream, stream, bridge string) {
 }
 
 // TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames has one configuration of bridges at a hub serve two sites of a camera each, through
-// an outage of the broker, which is one outage and not one for each site.
+// an outage of the broker, which is one outage and not one for each site. A site that a bridge names is missed until it is there.
 func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 	t.Parallel()
 	broker, cache := harness.StartRabbitMQ(t, harness.RabbitMQOptions{}), harness.StartRedis(t, harness.RedisOptions{})
@@ -58,6 +59,11 @@ func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 		fmt.Sprintf("  - {name: cache, redis: {url: '%s', key: '{site}:{camera}:{epoch}:{seq}', ttl: 1h, metadata: {stream: frames, max_len: 1000000}}}\n", cache.URL()),
 		fmt.Sprintf("  - {name: some, cameras: ['porto.*'], redis: {url: '%s', key: 'some:{site}:{camera}:{epoch}:{seq}', ttl: 1h}}\n", cache.URL()),
 		fmt.Sprintf("  - {name: keys, source: stored, of: cache, rabbitmq: {url: '%s', exchange: keys, routing_key: 'key.{site}', body: key}}\n", broker.URL())))
+	const lacking = "bridge some names site porto, and there is no FRAMES_porto: give the site credentials (edge-video site add porto)"
+	harness.WaitFor(t, 20*time.Second, "the hub to say which site it does not know", func() bool {
+		r := hub.Readyz()
+		return r.Status == 200 && len(r.Degraded) == 1 && strings.HasPrefix(r.Degraded[0], lacking) && logged(hub, "bridge=some", "site=porto", "edge-video site add porto")
+	})
 	sites := []string{"lisbon", "porto"}
 	for _, site := range sites {
 		harness.StartNode(t, under(door, site, ""))
@@ -66,6 +72,7 @@ func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 	waitFrames(t, hub, "broker", 10, sites...)
 	waitFrames(t, hub, "cache", 10, sites...)
 	waitFrames(t, hub, "some", 10, "porto")
+	harness.WaitFor(t, 10*time.Second, "the hub to know it", func() bool { return len(hub.Readyz().Degraded) == 0 })
 	waitFrames(t, hub, "keys", 20, "hub") // STORED is the hub's own, for all sites
 	if n := hub.Metric("edge_video_bridge_delivered_total", `bridge="some"`, `site="lisbon"`); n != 0 {
 		t.Errorf("a bridge of porto brought %v frames of lisbon", n)
@@ -125,6 +132,16 @@ func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 		c, err := far.Consumer(t.Context(), "FRAMES_porto", "cache")
 		return err == nil && c.CachedInfo().AckFloor.Stream > 0
 	})
+}
+
+// logged reports whether one line of a node's log holds all parts.
+func logged(n *harness.Node, parts ...string) bool {
+	for line := range strings.Lines(n.Output()) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // hubEvents are the events of a subject, oldest first.

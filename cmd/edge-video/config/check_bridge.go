@@ -114,13 +114,20 @@ func (b Bridge) CamerasOf(own, site string) []string {
 	return cameras
 }
 
+// Sites are those whose cameras the bridge names, at a hub; "*" names none.
+func (b Bridge) Sites(own string) []string {
+	var sites []string
+	for _, pattern := range b.Cameras {
+		if site := siteOf(own, pattern); pattern != everyCamera && !slices.Contains(sites, site) {
+			sites = append(sites, site)
+		}
+	}
+	return sites
+}
+
 // severalSites reports whether the bridge, at a hub, may deliver frames of more than one site.
 func (b Bridge) severalSites(own string) bool {
-	sites := map[string]bool{}
-	for _, pattern := range b.Cameras {
-		sites[siteOf(own, pattern)] = true
-	}
-	return len(sites) > 1 || slices.Contains(b.Cameras, everyCamera)
+	return len(b.Sites(own)) > 1 || slices.Contains(b.Cameras, everyCamera)
 }
 
 // oneSite refuses at a hub what can be only one site's, and warns where cameras of two sites would write over one another.
