@@ -44,21 +44,24 @@ type Archive struct {
 	js   jetstream.JetStream
 	site string
 
-	mu    sync.Mutex
-	marks map[Camera]mark // of cameras that frames are stored of
+	mu     sync.Mutex
+	marks  map[Camera]mark    // of cameras that frames are stored of
+	quiets map[Camera][]quiet // the one learned last comes last
+
+	margin time.Duration // see learn
 }
 
 // New reads through js, at a node of the given site.
 func New(js jetstream.JetStream, site string) *Archive {
-	return &Archive{js: js, site: site, marks: map[Camera]mark{}}
+	return &Archive{js: js, site: site, marks: map[Camera]mark{}, quiets: map[Camera][]quiet{}, margin: margin}
 }
 
-// streamOf is the stream that holds a site's frames.
-func (a *Archive) streamOf(site string) string {
+// streamOf is the one of a site's streams, by its name there.
+func (a *Archive) streamOf(stream, site string) string {
 	if site == a.site {
-		return schema.StreamFrames
+		return stream
 	}
-	return schema.MirrorStream(schema.StreamFrames, site)
+	return schema.MirrorStream(stream, site)
 }
 
 // Newest is the camera's newest frame.
@@ -86,7 +89,7 @@ func (a *Archive) frame(ctx context.Context, c Camera, seq uint64) (*Frame, erro
 
 // absent says why a sequence is none of the camera's: it has aged out, or else has never been.
 func (a *Archive) absent(ctx context.Context, c Camera, seq uint64) error {
-	s, err := a.js.Stream(ctx, a.streamOf(c.Site))
+	s, err := a.js.Stream(ctx, a.streamOf(schema.StreamFrames, c.Site))
 	if err != nil {
 		return err
 	}

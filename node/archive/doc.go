@@ -15,6 +15,8 @@
 //
 // # Costs
 //
-// JetStream reads a stream in blocks of 8 MB. A frame of which nobody has read a neighbour lately costs one block; to look across a time in
-// which a camera sent nothing costs all blocks of that time, and the stream takes no frames meanwhile.
+// JetStream reads a stream in blocks of 8 MB. A frame of which nobody has read a neighbour lately costs one block. To look across a time in
+// which a camera sent nothing would cost all blocks of that time, and the stream takes no frames meanwhile: so the camera's events, which say
+// when it went down and came back, are read first, and searches go from the last frame ahead of such a time to the first behind it. Where they
+// do not tell, because they have aged out or the node died, the blocks are read.
 package archive

@@ -35,6 +35,9 @@ func (a *Archive) Picture(ctx context.Context, c Camera, t time.Time) ([]*Frame,
 func (a *Archive) Group(ctx context.Context, c Camera, f *Frame) ([]*Frame, error) {
 	group, size := []*Frame{f}, len(f.Data)
 	for first := f; !standsAlone(first); group = append(group, first) {
+		if first.Seq <= 1 { // what is older is of another epoch
+			return nil, about(ErrNoKeyframe, c, "what leads to a frame")
+		}
 		older, err := a.previous(ctx, c, first)
 		if errors.Is(err, ErrNone) {
 			err = ErrNoKeyframe

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/edge-video/edge-video/schema"
 )
 
 const (
@@ -19,6 +21,9 @@ func (a *Archive) At(ctx context.Context, c Camera, t time.Time) (*Frame, error)
 	what := "its frame of " + t.UTC().Format(time.RFC3339Nano)
 	if t.After(time.Now().Add(ahead)) {
 		return nil, about(ErrFuture, c, what)
+	}
+	if err := a.learn(ctx, c, t, t); err != nil {
+		return nil, about(err, c, what)
 	}
 	f, err := a.at(ctx, c, t)
 	return f, about(err, c, what)
@@ -100,7 +105,7 @@ func (a *Archive) before(ctx context.Context, c Camera, t time.Time) (*Frame, er
 
 // older says what it means that a camera's oldest frame is not old enough.
 func (a *Archive) older(ctx context.Context, c Camera) error {
-	s, err := a.js.Stream(ctx, a.streamOf(c.Site))
+	s, err := a.js.Stream(ctx, a.streamOf(schema.StreamFrames, c.Site))
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type Entry struct {
 // next is the moment to go on from, zero where all are listed.
 func (a *Archive) Index(ctx context.Context, c Camera, from, to time.Time, every time.Duration,
 	limit int) (entries []Entry, next time.Time, err error) {
-	last, err := a.end(ctx, c, to)
+	last, err := a.end(ctx, c, from, to)
 	if err != nil || last == nil {
 		return nil, next, about(err, c, "its index")
 	}
@@ -70,8 +70,11 @@ func (a *Archive) from(ctx context.Context, c Camera, t time.Time, before *Frame
 // near is how far apart frames may be wanted that are found by reading those between.
 const near = time.Second
 
-// end is the last frame of a span, nil where that holds none.
-func (a *Archive) end(ctx context.Context, c Camera, to time.Time) (*Frame, error) {
+// end is the last frame of a span, nil where that holds none. What is between may be passed over then where the camera was quiet.
+func (a *Archive) end(ctx context.Context, c Camera, from, to time.Time) (*Frame, error) {
+	if err := a.learn(ctx, c, from, to); err != nil {
+		return nil, err
+	}
 	f, err := a.at(ctx, c, to)
 	if errors.Is(err, ErrNone) {
 		return nil, nil
@@ -82,7 +85,7 @@ func (a *Archive) end(ctx context.Context, c Camera, to time.Time) (*Frame, erro
 // Read reads the frames captured between two moments, both included, in the order of the stream. After an error there is nothing more.
 func (a *Archive) Read(ctx context.Context, c Camera, from, to time.Time) iter.Seq2[*Frame, error] {
 	return func(yield func(*Frame, error) bool) {
-		last, err := a.end(ctx, c, to)
+		last, err := a.end(ctx, c, from, to)
 		if err != nil {
 			yield(nil, about(err, c, "a span"))
 			return

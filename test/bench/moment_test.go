@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -26,7 +27,7 @@ const (
 // BenchmarkMoment is how long it takes to find the frame of a moment among six hours of 20 cameras at 10 fps, 4.3 million frames with small
 // bodies, a tenth of them with -short. They are stored as fast as that goes, and captured when they are stored, for a stream's times cannot be
 // made up: so what is between storing and capture, a few milliseconds, covers more frames than it does for cameras that keep their time, and
-// the search is the harder for it. gap-ms is for moments of a camera that sent only at both ends.
+// the search is the harder for it. gap-ms is the longest of some searches for moments of a camera that sent only at both ends, with its events.
 func BenchmarkMoment(b *testing.B) {
 	frames := momentFrames
 	if testing.Short() {
@@ -44,7 +45,7 @@ func BenchmarkMoment(b *testing.B) {
 		b.Fatal(err)
 	}
 	began := time.Now()
-	fillEnd(b, js, 1)
+	fillEnd(b, js, 1, schema.CameraUp, schema.CameraDown)
 	var fill sync.WaitGroup
 	const connections = 4
 	for i := range connections {
@@ -52,7 +53,7 @@ func BenchmarkMoment(b *testing.B) {
 	}
 	fill.Wait()
 	ended := time.Now()
-	fillEnd(b, js, 2)
+	fillEnd(b, js, 2, schema.CameraUp)
 	a := archive.New(js, "bench")
 	for b.Loop() {
 		ask := func(n int, camera func(int) string) []time.Duration {
@@ -81,11 +82,22 @@ func BenchmarkMoment(b *testing.B) {
 	}
 }
 
-// fillEnd stores one frame of the camera that sends only at both ends.
-func fillEnd(b *testing.B, js jetstream.JetStream, seq int) {
+// fillEnd stores one frame of the camera that sends only at both ends, and events of its states.
+func fillEnd(b *testing.B, js jetstream.JetStream, seq int, states ...schema.CameraState) {
 	b.Helper()
 	if _, err := js.PublishMsg(b.Context(), smallFrame("cam-gap", seq)); err != nil {
 		b.Fatal(err)
+	}
+	for _, state := range states {
+		e := schema.Event{Time: time.Now(), Site: "bench", Node: "node-1", Class: schema.ClassCamera, Name: "cam-gap", Kind: schema.KindState,
+			State: string(state)}
+		body, err := json.Marshal(e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := js.Publish(b.Context(), e.Subject(), body); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
