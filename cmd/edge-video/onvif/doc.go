@@ -1,5 +1,6 @@
 // Package onvif finds cameras that speak ONVIF, and asks them for the addresses of their streams. It speaks the few words that takes:
-// WS-Discovery over UDP, and SOAP over HTTP with GetServices or GetCapabilities, GetProfiles and GetStreamUri.
+// WS-Discovery over UDP, and SOAP over HTTP with GetServices or GetCapabilities, GetProfiles and GetStreamUri, the latter two of either media
+// service.
 //
 // What devices answer is not trusted: answers are bounded in bytes, depth and number, addresses are taken apart before they are used, and
 // credentials go only to the device that was asked, as a digest.

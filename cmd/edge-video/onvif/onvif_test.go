@@ -89,6 +89,8 @@ func TestDiscover_FindsEachDeviceOnceAmongNoise(t *testing.T) {
 type device struct {
 	t        *testing.T
 	old      bool // knows no GetServices
+	second   bool // has the second media service, too
+	broken   bool // which fails
 	password string
 	url      string
 }
@@ -114,10 +116,18 @@ func (d *device) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.Contains(body, "<GetServices") && d.old:
 		w.WriteHeader(http.StatusInternalServerError)
 		answer(`<S:Fault><S:Code><S:Value>S:Receiver</S:Value></S:Code></S:Fault>`)
+	case strings.Contains(body, "<GetServices") && d.second:
+		answer(`<tds:GetServicesResponse><tds:Service><tds:Namespace>http://www.onvif.org/ver10/media/wsdl</tds:Namespace><tds:XAddr>http://192.0.2.1:9/media</tds:XAddr></tds:Service>` +
+			`<tds:Service><tds:Namespace>http://www.onvif.org/ver20/media/wsdl</tds:Namespace><tds:XAddr>http://192.0.2.1:9/media2</tds:XAddr></tds:Service></tds:GetServicesResponse>`)
 	case strings.Contains(body, "<GetServices"):
 		answer(`<tds:GetServicesResponse><tds:Service><tds:Namespace>http://www.onvif.org/ver10/media/wsdl</tds:Namespace><tds:XAddr>http://192.0.2.1:9/media</tds:XAddr></tds:Service></tds:GetServicesResponse>`)
 	case strings.Contains(body, "<GetCapabilities"):
 		answer(`<tds:GetCapabilitiesResponse><tds:Capabilities><tt:Media><tt:XAddr>` + d.url + `/media</tt:XAddr></tt:Media></tds:Capabilities></tds:GetCapabilitiesResponse>`)
+	case r.URL.Path == "/media2" && d.broken:
+		w.WriteHeader(http.StatusInternalServerError)
+		answer(`<S:Fault><S:Code><S:Value>S:Receiver</S:Value></S:Code></S:Fault>`)
+	case r.URL.Path == "/media2":
+		d.media2(body, answer)
 	case r.URL.Path != "/media":
 		w.WriteHeader(http.StatusNotFound)
 	case strings.Contains(body, "<GetProfiles"):
@@ -127,6 +137,21 @@ func (d *device) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(`<trt:GetStreamUriResponse><trt:MediaUri><tt:Uri>rtsp://admin:secret@10.0.0.5:554/main?a=1&amp;b=2</tt:Uri></trt:MediaUri></trt:GetStreamUriResponse>`)
 	default:
 		d.t.Errorf("asked for %s", body)
+	}
+}
+
+// media2 answers as the second media service.
+func (d *device) media2(body string, answer func(string)) {
+	const ns = `xmlns="http://www.onvif.org/ver20/media/wsdl"`
+	switch {
+	case strings.Contains(body, "<GetProfiles "+ns+"><Type>VideoEncoder</Type>"):
+		answer(`<tr2:GetProfilesResponse xmlns:tr2="http://www.onvif.org/ver20/media/wsdl"><tr2:Profiles token="p2"><tr2:Name>main</tr2:Name><tr2:Configurations><tr2:VideoEncoder token="v">` +
+			`<tt:Encoding>H265</tt:Encoding><tt:Resolution><tt:Width>3840</tt:Width><tt:Height>2160</tt:Height></tt:Resolution>` +
+			`<tt:RateControl ConstantBitRate="false"><tt:FrameRateLimit>12.5</tt:FrameRateLimit></tt:RateControl></tr2:VideoEncoder></tr2:Configurations></tr2:Profiles></tr2:GetProfilesResponse>`)
+	case strings.Contains(body, "<GetStreamUri "+ns+"><Protocol>RTSP</Protocol><ProfileToken>p2</ProfileToken>"):
+		answer(`<tr2:GetStreamUriResponse xmlns:tr2="http://www.onvif.org/ver20/media/wsdl"><tr2:Uri>rtsp://10.0.0.5/second</tr2:Uri></tr2:GetStreamUriResponse>`)
+	default:
+		d.t.Errorf("asked the second media service for %s", body)
 	}
 }
 
@@ -150,15 +175,20 @@ func (d *device) admits(body string, now time.Time) bool {
 }
 
 func TestProfiles_ByServicesAndByCapabilitiesWithADigest(t *testing.T) {
-	for _, old := range []bool{false, true} {
-		d := &device{t: t, old: old, password: "hunter2"}
-		s := httptest.NewServer(d)
+	first := Profile{Token: "p<1", Name: "main", Codec: "H264", Width: 1920, Height: 1080, FPS: 25, URL: "rtsp://10.0.0.5:554/main?a=1&b=2"}
+	second := Profile{Token: "p2", Name: "main", Codec: "H265", Width: 3840, Height: 2160, FPS: 12.5, URL: "rtsp://10.0.0.5/second"}
+	for _, c := range []struct {
+		device device
+		want   Profile
+	}{{device{}, first}, {device{old: true}, first}, {device{second: true}, second}, {device{second: true, broken: true}, first}} {
+		d := c.device
+		d.t, d.password = t, "hunter2"
+		s := httptest.NewServer(&d)
 		defer s.Close()
 		d.url = s.URL
 		all, err := (&Client{Username: "viewer", Password: "hunter2"}).Profiles(t.Context(), s.URL+"/onvif/device_service")
-		want := Profile{Token: "p<1", Name: "main", Codec: "H264", Width: 1920, Height: 1080, FPS: 25, URL: "rtsp://10.0.0.5:554/main?a=1&b=2"}
-		if err != nil || len(all) != 1 || all[0] != want {
-			t.Errorf("%+v, %v, want %+v", all, err, want)
+		if err != nil || len(all) != 1 || all[0] != c.want {
+			t.Errorf("%+v, %v, want %+v", all, err, c.want)
 		}
 		for _, c := range []Client{{}, {Username: "viewer", Password: "wrong"}} {
 			if _, err := c.Profiles(t.Context(), s.URL+"/"); !errors.Is(err, ErrCredentials) {
