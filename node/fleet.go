@@ -135,6 +135,7 @@ func (f *Fleet) read(ctx context.Context, pub *publisher, js jetstream.JetStream
 
 // capture starts the cameras, and keeps states, rates and the horizon up to date until ctx ends.
 func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) error {
+	defer close(f.ended)
 	if err := r.update(ctx, f.config, f.ffmpeg); err != nil {
 		return err
 	}
@@ -144,13 +145,13 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 	summary := time.Now()
 	last := time.Now()
 	inflows := make(chan inflow, 1)
-	var horizon sync.WaitGroup
-	horizon.Go(func() { f.watchHorizon(ctx, r.js, inflows) })
-	defer horizon.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { f.watchHorizon(ctx, r.js, inflows) })
+	beside.Go(func() { r.paused.follow(ctx, f.log) })
+	defer beside.Wait()
 	defer close(inflows)
 	var since inflow // the last that was taken
 	machine := processor{read: machineTime}
-	pauses := r.paused.watcher.Updates()
 	for {
 		select {
 		case <-ctx.Done():
@@ -159,12 +160,8 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			returnMemory()
 		case do := <-f.orders:
 			do(r)
-		case e, more := <-pauses:
-			if !more { // the connection is ending
-				pauses = nil
-			} else if e != nil {
-				r.pause(e)
-			}
+		case e := <-r.paused.changes:
+			r.pause(e)
 		case u := <-f.updates:
 			err := r.update(ctx, u.config, u.ffmpeg)
 			if err == nil && f.shares != nil {
@@ -238,15 +235,22 @@ func (f *Fleet) Kick(id string) (waited bool, err error) {
 	return p.reader.Kick(), nil
 }
 
-// Pause has a camera left alone by whichever node of the site reads it, also after a restart, until it is resumed. Its error is [ErrNoCamera],
-// where this node does not read the camera, or that of the bucket.
+// Pause has a camera left alone by whichever node of the site reads it, also after a restart, until it is resumed. Its error is
+// [ErrNoCamera], where this node does not read the camera, or that of the bucket.
 func (f *Fleet) Pause(ctx context.Context, id string) error {
 	return f.keepPause(id, func(pauses jetstream.KeyValue, key string) error {
 		value, err := json.Marshal(schema.Pause{Since: time.Now().UTC(), Node: f.config.Node})
 		if err != nil {
 			return err
 		}
-		_, err = pauses.Put(ctx, key, value)
+		revision, err := pauses.Put(ctx, key, value)
+		if err == nil { // the bucket's own word may take seconds to come
+			f.order(func(r *roster) {
+				if r.paused.know(id, pauseState{true, revision}) {
+					r.rest(id)
+				}
+			})
+		}
 		return err
 	})
 }

@@ -100,7 +100,7 @@ func (r *roster) begin(ctx context.Context, c CameraConfig, lastEpoch int64, ter
 	p.station.lane = r.pub.newLane(c.ID, c.QueueBytes, p.station)
 	p.station.lane.sends = p.station.sends
 	p.reader = camera.NewReader(c.Config, r.ffmpeg, lastEpoch, r.starts.pass, p.station)
-	if r.paused.cameras[c.ID] {
+	if r.paused.known[c.ID].paused {
 		p.station.rest(true)
 		p.reader.Rest(true)
 		p.station.works(true) // it is left alone here as well as anywhere

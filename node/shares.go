@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node/cluster"
@@ -18,9 +19,10 @@ const pastTimeout = 400 * time.Millisecond
 
 // shared makes the fleet read the cameras that fall to its node in a cluster. It implements [cluster.Reader].
 type shared struct {
-	fleet *Fleet
-	past  *past
-	ctx   context.Context // of the cameras
+	fleet  *Fleet
+	past   *past
+	paused *pauses
+	ctx    context.Context // of the cameras
 }
 
 func (f *Fleet) newShares() *cluster.Shares {
@@ -68,11 +70,22 @@ func (s *shared) Prepare(ctx context.Context, id string, above int64, term *clus
 	if err != nil {
 		return nil, fmt.Errorf("finding the last epoch of camera %s: %w", id, err)
 	}
+	var pause jetstream.KeyValueEntry
+	err = s.past.steady(func() error {
+		pause, err = s.paused.look(ctx, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	err = fmt.Errorf("%w: %q", ErrNoCamera, id)
 	s.fleet.order(func(r *roster) {
 		c, known := r.configs[id]
 		if !known || r.posts[id] != nil || r.coming[id] != nil {
 			return
+		}
+		if pause != nil {
+			r.pause(pause)
 		}
 		p := r.begin(s.ctx, c, max(last, above), term)
 		r.coming[id] = p
@@ -190,9 +203,8 @@ func (f *Fleet) share(ctx context.Context, r *roster, j *journal.Journal) error 
 	var g errgroup.Group
 	g.Go(func() error {
 		defer end()
-		return f.shares.Run(ctx, &shared{fleet: f, past: r.past, ctx: capturing})
+		return f.shares.Run(ctx, &shared{fleet: f, past: r.past, paused: r.paused, ctx: capturing})
 	})
 	err := f.capture(capturing, r, j)
-	close(f.ended)
 	return errors.Join(err, g.Wait())
 }

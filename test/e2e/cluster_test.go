@@ -42,14 +42,25 @@ type loss struct {
 func startCrew(t *testing.T, cameras int, bridges string) *crew {
 	t.Helper()
 	c := &crew{t: t, acked: map[string]bool{}}
-	text := ""
 	for i := range cameras {
 		c.cameras = append(c.cameras, fmt.Sprintf("cam-%d", i+1))
-		text += fmt.Sprintf("  - {id: %s, url: 'lavfi:testsrc2=size=160x120:rate=5', fps: 5}\n", c.cameras[i])
 	}
-	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Cameras: lines(text), Bridges: bridges})
+	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Cameras: camerasOf(c.cameras), Bridges: bridges})
 	c.waitDivided("the cameras to be divided", 0, 1, 2)
 	return c
+}
+
+// camerasOf is the configuration of made-up cameras of five pictures a second, but for some of which one is left out.
+func camerasOf(ids []string, slower ...string) string {
+	text := ""
+	for _, id := range ids {
+		fps := 5
+		if slices.Contains(slower, id) {
+			fps = 4
+		}
+		text += fmt.Sprintf("  - {id: %s, url: 'lavfi:testsrc2=size=160x120:rate=5', fps: %d}\n", id, fps)
+	}
+	return lines(text)
 }
 
 func (c *crew) name(node int) string { return fmt.Sprintf("node-%d", node+1) }
@@ -274,8 +285,10 @@ func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 	c.check()
 }
 
-// TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver gives three nodes one configuration and kills the one that delivers.
-func TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver(t *testing.T) {
+// TestCluster_IsOneSiteForItsBridgesAndOperators gives three nodes one configuration, has one of them take up another, asks nodes about
+// cameras that others read, and kills the node that delivers to the bridge: another takes the bridge over, and leaves the camera alone
+// that was paused.
+func TestCluster_IsOneSiteForItsBridgesAndOperators(t *testing.T) {
 	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	c := startCrew(t, 3, lines(cacheBridge(cache.URL())))
@@ -303,12 +316,88 @@ func TestCluster_OneNodeHasABridgeAtWorkAndAnotherTakesOver(t *testing.T) {
 	if again := checkArrivals(t, "Redis", before, inRedis(t, cache.Client())); again > 0 {
 		t.Errorf("%d frames came more than once", again)
 	}
+	t.Run("a node that reloads changes its own cameras alone", func(t *testing.T) { c.reloadOne(t, js, others[0]) })
+	resting := c.reads(first)[0]
+	t.Run("any node can be asked about a camera", func(t *testing.T) { c.pauseFrom(t, js, resting, others) })
 	c.Nodes[first].Kill()
+	harness.WaitFor(t, time.Minute, "another node to leave the paused camera alone", func() bool {
+		st := cameraState(t, js, resting)
+		return st.Paused && st.State == schema.CameraDown && slices.Contains([]string{c.name(others[0]), c.name(others[1])}, st.Node)
+	})
 	harness.WaitFor(t, time.Minute, "another node to deliver", delivers(others...))
 	harness.WaitFor(t, time.Minute, "frames of after", func() bool { return storedCount(t, js, "*") > len(before)+20 })
 	after := stored(t, js)
 	waitPassed(t, js, time.Minute, "cache")
 	checkArrivals(t, "Redis", after, inRedis(t, cache.Client()))
+	rested := ofCamera(after, resting)
+	if out, err := order(t, c.Nodes[others[0]], "resume", resting); err != nil || !strings.Contains(out, "is read again") {
+		t.Errorf("%v: %s", err, out)
+	}
+	harness.WaitFor(t, 20*time.Second, "the camera to be read again", func() bool { return storedCount(t, js, resting) > len(rested) })
+	now := ofCamera(stored(t, js), resting)
+	for _, f := range now[len(rested):] {
+		if last := rested[len(rested)-1]; f.Epoch == last.Epoch {
+			t.Errorf("frame %s was stored while the camera was to be left alone", f.ID())
+		}
+	}
+}
+
+// reloadOne has a node take up a configuration in which its own camera and another's are different, and then one without its own camera.
+func (c *crew) reloadOne(t *testing.T, js jetstream.JetStream, node int) {
+	t.Helper()
+	epochs := map[string]int64{}
+	for _, id := range c.cameras {
+		epochs[id] = cameraState(t, js, id).Epoch
+	}
+	own := c.reads(node)[0]
+	other := slices.DeleteFunc(slices.Clone(c.cameras), func(id string) bool { return id == own })[0]
+	same := func() {
+		t.Helper()
+		for _, id := range c.cameras {
+			if st := cameraState(t, js, id); id != own && (st.Epoch != epochs[id] || st.State != schema.CameraUp) {
+				t.Errorf("camera %s of another node is disturbed: %+v, was in epoch %d", id, st, epochs[id])
+			}
+		}
+	}
+	c.Configure(node, camerasOf(c.cameras, own, other))
+	m, err := js.Conn().Request(schema.ReloadSubject("test", c.name(node)), nil, 10*time.Second)
+	if err != nil || !strings.Contains(string(m.Data), "cameras["+own+"].fps: 5 -> 4") {
+		t.Fatalf("%v: %v", err, m)
+	}
+	harness.WaitFor(t, 20*time.Second, "the changed camera", func() bool {
+		st := cameraState(t, js, own)
+		return st.Epoch > epochs[own] && st.State == schema.CameraUp && st.Node == c.name(node)
+	})
+	same()
+	c.Configure(node, camerasOf(slices.DeleteFunc(slices.Clone(c.cameras), func(id string) bool { return id == own })))
+	c.Nodes[node].Hangup()
+	harness.WaitFor(t, 30*time.Second, "another node to read what one has no more", func() bool {
+		st := cameraState(t, js, own)
+		return st.State == schema.CameraUp && st.Node != c.name(node)
+	})
+	same()
+	c.Configure(node, camerasOf(c.cameras))
+	c.Nodes[node].Hangup()
+	c.waitDivided("the node to have its share again", 0, 1, 2)
+}
+
+// pauseFrom asks nodes that do not read a camera to try it and to leave it alone.
+func (c *crew) pauseFrom(t *testing.T, js jetstream.JetStream, id string, others []int) {
+	t.Helper()
+	path := "/api/v1/cameras/" + id
+	if status, answer := c.Nodes[others[0]].Post(path + "/kick"); status != 200 || !strings.Contains(answer, `"state":"up"`) {
+		t.Errorf("a kick over HTTP: %d %s", status, answer)
+	}
+	if out, err := order(t, c.Nodes[others[1]], "kick", id); err != nil || !strings.Contains(out, "is up") {
+		t.Errorf("a kick over NATS: %v: %s", err, out)
+	}
+	if status, answer := c.Nodes[others[0]].Post(path + "/pause"); status != 200 || !strings.Contains(answer, `"paused":true`) {
+		t.Errorf("a pause over HTTP: %d %s", status, answer)
+	}
+	if out, err := order(t, c.Nodes[others[1]], "pause", id); err != nil || !strings.Contains(out, "was paused already") {
+		t.Errorf("a pause over NATS: %v: %s", err, out)
+	}
+	harness.WaitFor(t, 10*time.Second, "the camera to be left alone", func() bool { return cameraState(t, js, id).State == schema.CameraDown })
 }
 
 // TestCluster_ACameraMovesFromANodeThatCannotReachItToOneThatCan takes the way to one camera away from the node that reads it, and then from

@@ -27,6 +27,7 @@ type Cluster struct {
 	Nodes []*Node
 
 	t       testing.TB
+	options []NodeOptions     // of the nodes
 	proxies map[[2]int]*Proxy // from one node to another
 	monitor []int             // ports of the servers' own monitoring
 }
@@ -59,9 +60,10 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 		if o.Env != nil {
 			env = o.Env(i)
 		}
-		c.Nodes = append(c.Nodes, NewNode(t, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges, Env: env,
+		c.options = append(c.options, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges, Env: env,
 			NATS: fmt.Sprintf(", config: '%s', cluster: {name: test, listen: '%s', routes: [%s]}", file, listen[i], strings.Join(routes, ", ")),
-			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: info}\n"}))
+			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: info}\n"})
+		c.Nodes = append(c.Nodes, NewNode(t, c.options[i]))
 	}
 	for _, n := range c.Nodes {
 		n.Start()
@@ -70,6 +72,14 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 		WaitFor(t, time.Minute, "the cluster's streams", func() bool { return n.Readyz().Status == http.StatusOK })
 	}
 	return c
+}
+
+// Configure writes other cameras into a node's configuration, which it takes up when it is asked to.
+func (c *Cluster) Configure(node int, cameras string) {
+	c.t.Helper()
+	o := c.options[node]
+	o.Cameras = cameras
+	c.Nodes[node].Configure(o)
 }
 
 // CutOff lets no bytes through between a node and the others, either way; connections stay open.
