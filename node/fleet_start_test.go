@@ -44,7 +44,7 @@ func TestFleet_StartsAndComesBackStaggered(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- f.Run(ctx) }()
-	harness.WaitFor(t, 30*time.Second, "all cameras to have failed", func() bool { return len(f.Health().Degraded) == 100 && allFailed(f) })
+	harness.WaitFor(t, 30*time.Second, "all cameras to have failed", func() bool { return len(harness.Faults(f.Health().Degraded)) == 100 && allFailed(f) })
 	if err := os.WriteFile(back, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

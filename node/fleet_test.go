@@ -150,7 +150,7 @@ func TestFleet_StoresEveryFrameAndStopsClean(t *testing.T) {
 		t.Errorf("at the start got %+v, want no camera up and an hour of horizon", h)
 	}
 	waitUp(t, f, 2)
-	if h := f.Health(); len(h.Degraded) > 0 {
+	if h := f.Health(); len(harness.Faults(h.Degraded)) > 0 {
 		t.Errorf("with all cameras up got %+v", h)
 	}
 	harness.WaitFor(t, 15*time.Second, "the rate in the bucket", func() bool { return status(t, js, "a").FPS > 0 && status(t, js, "b").FPS > 0 })
@@ -309,8 +309,8 @@ func TestFleet_OneBrokenCameraDisturbsNoOther(t *testing.T) {
 	f, reg, stop := runFleet(t, s, lavfi("good", testPicture), lavfi("bad", "nosuchfilter"))
 	waitUp(t, f, 1)
 	harness.WaitFor(t, 15*time.Second, "the broken camera to be told of", func() bool {
-		h := f.Health()
-		return len(h.Degraded) == 1 && strings.HasPrefix(h.Degraded[0], "camera bad is backoff: ")
+		faults := harness.Faults(f.Health().Degraded)
+		return len(faults) == 1 && strings.HasPrefix(faults[0], "camera bad is backoff: ")
 	})
 	if got := f.Cameras()["bad"]; got.State != schema.CameraBackoff || got.Error == "" || got.LastSeq != 0 {
 		t.Errorf("status of the broken camera: %+v", got)
