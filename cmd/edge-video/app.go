@@ -51,7 +51,7 @@ type app struct {
 
 // newApp puts a node together. It creates nothing on disk; the listener for HTTP is open when it returns.
 func newApp(ctx context.Context, c *config.Config, ffmpegPath string, log *slog.Logger) (*app, error) {
-	a := &app{ffmpegPath: ffmpegPath, log: log, reg: newRegistry(), render: render.New(ffmpegPath)}
+	a := &app{ffmpegPath: ffmpegPath, log: log, reg: newRegistry(), render: render.New(ffmpegPath, log)}
 	a.config.Store(c)
 	if err := checkDisk(c); err != nil {
 		return nil, err
@@ -149,6 +149,7 @@ func (a *app) run(ctx context.Context, hangup <-chan os.Signal) error {
 	case <-a.server.Ready():
 		work.Go(func() error { return a.fleet.Run(working) })
 		work.Go(func() error { return a.bridges.run(working, a.first) })
+		work.Go(func() error { return a.render.Run(working) })
 		if a.uplink != nil {
 			work.Go(func() error { return a.uplink.Run(working) })
 		}

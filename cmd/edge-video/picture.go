@@ -36,26 +36,34 @@ func (c *control) snapshot(ctx context.Context, r micro.Request) {
 			return
 		}
 	}
-	frames, err := c.archive.Picture(ctx, cam, request.At)
+	shown, jpeg, err := c.pictureOf(ctx, cam, request)
 	if err != nil {
 		c.refuse(r, statusOf(err), err)
 		return
 	}
-	bare := make([]*schema.Frame, len(frames))
-	for i, f := range frames {
-		bare[i] = f.Frame
-	}
-	jpeg, err := c.app.render.Still(ctx, bare, request.Width)
-	if err != nil {
-		c.refuse(r, statusOf(err), err)
-		return
-	}
-	shown := frames[len(frames)-1]
 	if most := int(c.nc.MaxPayload()) - 1024; len(jpeg) > most {
 		c.refuse(r, "413", fmt.Errorf("the picture has %d bytes, more than the %d of a message; give a width", len(jpeg), most))
 		return
 	}
 	c.sent(r.Respond(jpeg, micro.WithHeaders(snapshotHeaders(shown))))
+}
+
+// pictureOf is a camera's picture, and the frame that it shows.
+func (c *control) pictureOf(ctx context.Context, cam archive.Camera, r snapshotRequest) (*archive.Frame, []byte, error) {
+	frames, err := c.archive.Picture(ctx, cam, r.At)
+	if err != nil {
+		return nil, nil, err
+	}
+	shown := frames[len(frames)-1]
+	if r.At.IsZero() {
+		return c.app.render.Newest(ctx, shown, r.Width)
+	}
+	bare := make([]*schema.Frame, len(frames))
+	for i, f := range frames {
+		bare[i] = f.Frame
+	}
+	jpeg, err := c.app.render.Still(ctx, bare, r.Width)
+	return shown, jpeg, err
 }
 
 // snapshotHeaders are those of a frame, as far as they hold for its picture.

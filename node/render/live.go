@@ -1,7 +1,6 @@
 package render
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -9,8 +8,6 @@ import (
 	"image/jpeg"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +23,9 @@ const (
 	// keyframe goes on.
 	liveBytes = 32 << 20
 	liveWait  = 3 * time.Second
+
+	// liveQuality is on FFmpeg's scale.
+	liveQuality = "4"
 )
 
 // errHung says that a decoder shows nothing of what it is given.
@@ -135,7 +135,7 @@ func (l *Live) decode(ctx context.Context, first unit) error {
 	defer cancel(nil)
 	run := &liveRun{live: l, first: first, film: newFilm(first.frame), over: ctx.Done()}
 	run.add(first)
-	p, err := process.Start(process.Config{Path: l.renderer.ffmpeg, Args: liveArgs(first.width), Stdin: run})
+	p, err := process.Start(process.Config{Path: l.renderer.ffmpeg, Args: pictureArgs(scaleTo(first.width), liveQuality), Stdin: run})
 	if err != nil {
 		return err
 	}
@@ -173,19 +173,6 @@ func (l *Live) heard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.silent = false
-}
-
-// liveArgs has FFmpeg hold nothing back; with -fflags nobuffer it would throw away the keyframe that it looks at first. Of each picture comes
-// a line that framecrc writes, with its time and size, and then the picture.
-func liveArgs(width int) []string {
-	args := []string{"-hide_banner", "-nostdin", "-nostats", "-loglevel", "error", "-max_pixels", strconv.Itoa(maxPixels), "-threads", "1",
-		"-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0", "-fpsprobesize", "0", "-copyts",
-		"-f", "matroska", "-i", "pipe:0", "-map", "0:v:0"}
-	if width > 0 {
-		args = append(args, "-vf", "scale="+strconv.Itoa(width)+":-2:flags=area")
-	}
-	return append(args, "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-c:v", "mjpeg", "-threads", "1", "-q:v", "4",
-		"-pix_fmt", "yuvj420p", "-f", "tee", "[f=framecrc:flush_packets=1]pipe:1|[f=mjpeg:flush_packets=1]pipe:1")
 }
 
 // liveRun is what goes into one FFmpeg, and what is yet to come out.
@@ -266,38 +253,4 @@ func (r *liveRun) show(time int64, data []byte) {
 	}
 	w.frame.ContentType, w.frame.Data, w.frame.Width, w.frame.Height = schema.ContentJPEG, data, c.Width, c.Height
 	w.show(&w.frame)
-}
-
-// errPictures says that FFmpeg's output is not what it was asked for.
-var errPictures = errors.New("what ffmpeg writes is no line of framecrc with a picture")
-
-// eachPicture reads what [liveArgs] asks for, to its end.
-func eachPicture(r io.Reader, show func(time int64, data []byte)) error {
-	in := bufio.NewReader(r)
-	for {
-		line, err := in.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			return nil
-		case err != nil:
-			return fmt.Errorf("%w: %w", errPictures, err)
-		case line[0] == '#':
-			continue
-		}
-		// Stream, dts, pts, duration, size, checksum.
-		fields := strings.Split(string(line), ",")
-		if len(fields) < 6 {
-			return fmt.Errorf("%w: %.80q", errPictures, line)
-		}
-		time, err1 := strconv.ParseInt(strings.TrimSpace(fields[2]), 10, 64)
-		size, err2 := strconv.ParseUint(strings.TrimSpace(fields[4]), 10, 32)
-		if err := errors.Join(err1, err2); err != nil || size > maxPixels {
-			return fmt.Errorf("%w: %.80q", errPictures, line)
-		}
-		data := make([]byte, size)
-		if _, err := io.ReadFull(in, data); err != nil {
-			return fmt.Errorf("%w: %w", errPictures, err)
-		}
-		show(time, data)
-	}
 }

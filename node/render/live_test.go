@@ -66,7 +66,7 @@ func run(t *testing.T, l *render.Live) (end func() error) {
 func TestLive_ShowsEachFrameAtOnceWithItsOwnTime(t *testing.T) {
 	t.Parallel()
 	runs := filepath.Join(t.TempDir(), "runs")
-	l, end := start(t, render.New(script(t, "echo run >>"+runs+"; exec ffmpeg \"$@\"")))
+	l, end := start(t, newRenderer(t, script(t, "echo run >>"+runs+"; exec ffmpeg \"$@\"")))
 	parts := []struct {
 		frames []*schema.Frame
 		width  int
@@ -133,7 +133,7 @@ func TestLive_TellsFramesApartThatAreNotInOrder(t *testing.T) {
 		}
 		frames[coded].PTS = 5_000_000 + int64(seen)*9000
 	}
-	l, end := start(t, render.New("ffmpeg"))
+	l, end := start(t, newRenderer(t, "ffmpeg"))
 	s := &screen{}
 	for _, f := range frames {
 		l.Feed(f, 0, s.show)
@@ -158,7 +158,7 @@ func TestLive_TellsFramesApartThatAreNotInOrder(t *testing.T) {
 // nothing is ended, and that FFmpeg's end is told.
 func TestLive_IsBoundedAndEndsWhole(t *testing.T) {
 	t.Parallel()
-	hung := render.New(script(t, "exec sleep 60"))
+	hung := newRenderer(t, script(t, "exec sleep 60"))
 	failing, err := hung.Live()
 	if err != nil {
 		t.Fatal(err)

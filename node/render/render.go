@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -38,18 +39,29 @@ type Renderer struct {
 	ffmpeg        string
 	stills, clips *gate
 	lives         chan struct{} // a token for each camera that is decoded as it comes
+	standby       *standby
 
 	mu      sync.Mutex
 	kept    cache
 	flights map[stillKey]*flight
+	newest  map[view]sighting
 
 	encoder encoder
 }
 
 // New makes one that runs the ffmpeg of that name or path, which need not be there until it is wanted.
-func New(ffmpeg string) *Renderer {
-	return &Renderer{ffmpeg: ffmpeg, stills: newGate(stillsAtOnce, stillsWaiting), clips: newGate(clipsAtOnce, clipsWaiting),
-		lives: make(chan struct{}, livesAtOnce), flights: map[stillKey]*flight{}}
+func New(ffmpeg string, log *slog.Logger) *Renderer {
+	r := &Renderer{ffmpeg: ffmpeg, stills: newGate(stillsAtOnce, stillsWaiting), clips: newGate(clipsAtOnce, clipsWaiting),
+		lives: make(chan struct{}, livesAtOnce), flights: map[stillKey]*flight{}, newest: map[view]sighting{}}
+	r.standby = newStandby(ffmpeg, r.stills, log)
+	return r
+}
+
+// Run has decoders stand by for keyframes that are asked for, until ctx ends. Without it each picture of video is made by an FFmpeg of
+// its own.
+func (r *Renderer) Run(ctx context.Context) error {
+	r.standby.run(ctx)
+	return nil
 }
 
 // run runs FFmpeg until it has read what in holds and out has taken what it made, or ctx ends.

@@ -10,6 +10,7 @@ import (
 	"image/jpeg"
 	"io"
 	"iter"
+	"log/slog"
 	"math"
 	"os"
 	"os/exec"
@@ -129,7 +130,7 @@ func shown(t *testing.T, data []byte) *image.YCbCr {
 
 func TestStill_IsThePictureOfItsFrame(t *testing.T) {
 	t.Parallel()
-	r := render.New("ffmpeg")
+	r := newRenderer(t, "ffmpeg")
 	for _, contentType := range []string{schema.ContentH264, schema.ContentH265} {
 		frames := footage(t, contentType, "320x180", 20, 1)
 		for _, c := range []struct{ first, last, width, wantWidth int }{{0, 0, 0, 320}, {10, 10, 160, 160}, {10, 17, 0, 320}, {0, 9, 64, 64}, {10, 19, 1000, 320}} {
@@ -150,7 +151,7 @@ func TestStill_IsThePictureOfItsFrame(t *testing.T) {
 
 func TestStill_OfJPEGIsTheFrameOrASmallerOne(t *testing.T) {
 	t.Parallel()
-	r := render.New("/nowhere/ffmpeg")
+	r := newRenderer(t, "/nowhere/ffmpeg")
 	f := photos(t, 641, 359, 1, 1)
 	same, err := r.Still(t.Context(), f, 0)
 	if err != nil || &same[0] != &f[0].Data[0] {
@@ -181,7 +182,7 @@ func TestStill_OfJPEGIsTheFrameOrASmallerOne(t *testing.T) {
 
 func TestStill_BadInputGetsAnErrorAndNothingElse(t *testing.T) {
 	t.Parallel()
-	r := render.New("ffmpeg")
+	r := newRenderer(t, "ffmpeg")
 	video := footage(t, schema.ContentH264, "160x90", 3, 1)
 	torn := *video[0]
 	torn.Data = bytes.Repeat([]byte{0, 0, 0, 1, 0x65, 0xff}, 50)
@@ -207,7 +208,7 @@ func TestStill_BadInputGetsAnErrorAndNothingElse(t *testing.T) {
 			}
 		})
 	}
-	if _, err := render.New("/nowhere/ffmpeg").Still(t.Context(), video[:1], 0); err == nil {
+	if _, err := newRenderer(t, "/nowhere/ffmpeg").Still(t.Context(), video[:1], 0); err == nil {
 		t.Error("a picture without FFmpeg")
 	}
 }
@@ -216,7 +217,7 @@ func TestStill_BadInputGetsAnErrorAndNothingElse(t *testing.T) {
 func TestStill_IsMadeOnceForAllWhoAsk(t *testing.T) {
 	t.Parallel()
 	runs := filepath.Join(t.TempDir(), "runs")
-	r := render.New(script(t, "echo run >>"+runs+"; sleep 0.3; exec ffmpeg \"$@\""))
+	r := newRenderer(t, script(t, "echo run >>"+runs+"; sleep 0.3; exec ffmpeg \"$@\""))
 	frames := footage(t, schema.ContentH264, "160x90", 1, 1)
 	first, leave := context.WithCancel(t.Context())
 	gone := make(chan error)
@@ -249,7 +250,7 @@ func TestStill_IsMadeOnceForAllWhoAsk(t *testing.T) {
 
 func TestStill_TellsThatTooMuchIsAsked(t *testing.T) {
 	t.Parallel()
-	r := render.New(script(t, "exec sleep 60"))
+	r := newRenderer(t, script(t, "exec sleep 60"))
 	frame := footage(t, schema.ContentH264, "160x90", 1, 1)[0]
 	ctx, stop := context.WithCancel(t.Context())
 	const asked = 100
@@ -279,6 +280,12 @@ func script(t *testing.T, body string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// newRenderer makes one whose decoders do not stand by.
+func newRenderer(t *testing.T, ffmpeg string) *render.Renderer {
+	t.Helper()
+	return render.New(ffmpeg, slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 func sequence(frames []*schema.Frame) iter.Seq2[*schema.Frame, error] {
@@ -366,7 +373,7 @@ func TestClip_KeepsEveryPictureAndItsTime(t *testing.T) {
 			t.Run(name+", "+string(format), func(t *testing.T) {
 				t.Parallel()
 				var out bytes.Buffer
-				if err := render.New("ffmpeg").Clip(t.Context(), &out, format, sequence(c.frames)); err != nil {
+				if err := newRenderer(t, "ffmpeg").Clip(t.Context(), &out, format, sequence(c.frames)); err != nil {
 					t.Fatal(err)
 				}
 				frames := c.frames
@@ -412,7 +419,7 @@ func TestClip_EndsWholeWhereItCannotGoOn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := render.New("ffmpeg").Clip(t.Context(), &out, render.MP4, c.frames); !errors.Is(err, c.want) {
+			if err := newRenderer(t, "ffmpeg").Clip(t.Context(), &out, render.MP4, c.frames); !errors.Is(err, c.want) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if got := inspect(t, out.Bytes()); len(got.times) != c.n {
@@ -422,11 +429,11 @@ func TestClip_EndsWholeWhereItCannotGoOn(t *testing.T) {
 	}
 	for name, frames := range map[string][]*schema.Frame{"nothing": nil, "no keyframe": video[1:]} {
 		var out bytes.Buffer
-		if err := render.New("ffmpeg").Clip(t.Context(), &out, render.MP4, sequence(frames)); !errors.Is(err, render.ErrEmpty) || out.Len() > 0 {
+		if err := newRenderer(t, "ffmpeg").Clip(t.Context(), &out, render.MP4, sequence(frames)); !errors.Is(err, render.ErrEmpty) || out.Len() > 0 {
 			t.Errorf("%s: %v, %d bytes", name, err, out.Len())
 		}
 	}
-	if err := render.New("ffmpeg").Clip(t.Context(), io.Discard, "avi", sequence(jpegs)); err == nil {
+	if err := newRenderer(t, "ffmpeg").Clip(t.Context(), io.Discard, "avi", sequence(jpegs)); err == nil {
 		t.Error("a clip in a format that there is not")
 	}
 }
@@ -445,11 +452,11 @@ func TestClip_LeavesNothingWhenTheViewerGoes(t *testing.T) {
 		}
 	}
 	gone := errors.New("the viewer is gone")
-	if err := render.New("ffmpeg").Clip(t.Context(), &viewer{left: 10_000, err: gone}, render.MP4, endless); !errors.Is(err, gone) {
+	if err := newRenderer(t, "ffmpeg").Clip(t.Context(), &viewer{left: 10_000, err: gone}, render.MP4, endless); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	if err := render.New("ffmpeg").Clip(ctx, &viewer{left: 10_000, full: func() { cancel(gone) }}, render.MP4, endless); !errors.Is(err, gone) {
+	if err := newRenderer(t, "ffmpeg").Clip(ctx, &viewer{left: 10_000, full: func() { cancel(gone) }}, render.MP4, endless); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
 	}
 	harness.WaitFor(t, 5*time.Second, "no child", func() bool { return !slices.ContainsFunc(harness.ChildrenOf(t, os.Getpid()), zombie) })

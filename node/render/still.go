@@ -30,18 +30,16 @@ func (r *Renderer) Still(ctx context.Context, frames []*schema.Frame, width int)
 		return nil, fmt.Errorf("%w: there are none", ErrNoPicture)
 	}
 	f := frames[len(frames)-1]
-	switch {
-	case width != 0 && (width < narrowest || width > widest):
-		return nil, fmt.Errorf("%w, not %d", ErrWidth, width)
-	case width >= f.Width:
-		width = 0
+	width, err := widthOf(f, width)
+	if err != nil {
+		return nil, err
 	}
 	if f.ContentType == schema.ContentJPEG && width == 0 {
 		return f.Data, nil
 	}
 	key := stillKey{f.ID(), width}
-	for {
-		jpeg, mine, other := r.claim(key)
+	for standby := len(frames) == 1; ; standby = false {
+		jpeg, mine, other := r.claim(key, f, standby)
 		switch {
 		case jpeg != nil:
 			return jpeg, nil
@@ -62,8 +60,19 @@ func (r *Renderer) Still(ctx context.Context, frames []*schema.Frame, width int)
 	}
 }
 
-// claim finds a picture that is kept, or being made; else it is the caller's to make.
-func (r *Renderer) claim(key stillKey) (jpeg []byte, mine, other *flight) {
+// widthOf is the width to make a picture of f in, 0 for its own.
+func widthOf(f *schema.Frame, width int) (int, error) {
+	switch {
+	case width != 0 && (width < narrowest || width > widest):
+		return 0, fmt.Errorf("%w, not %d", ErrWidth, width)
+	case width >= f.Width:
+		return 0, nil
+	}
+	return width, nil
+}
+
+// claim finds a picture that is kept, or being made; else it is the caller's to make, unless a decoder that stands by may and does take it.
+func (r *Renderer) claim(key stillKey, f *schema.Frame, standby bool) (jpeg []byte, mine, other *flight) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if jpeg = r.kept.get(key); jpeg != nil {
@@ -72,9 +81,29 @@ func (r *Renderer) claim(key stillKey) (jpeg []byte, mine, other *flight) {
 	if other = r.flights[key]; other != nil {
 		return nil, nil, other
 	}
+	if standby && r.begin(key, f) {
+		return nil, nil, r.flights[key]
+	}
 	mine = &flight{done: make(chan struct{})}
 	r.flights[key] = mine
 	return nil, mine, nil
+}
+
+// begin has a decoder that stands by make a picture, unless somebody makes it already. It reports false where there is none for it. The
+// lock is held.
+func (r *Renderer) begin(key stillKey, f *schema.Frame) bool {
+	if r.flights[key] != nil {
+		return true
+	}
+	made := &flight{done: make(chan struct{})}
+	taken := r.standby.take(task{f, key.width, func(jpeg []byte, err error) {
+		made.jpeg, made.err, made.gone = jpeg, err, err != nil
+		r.land(key, made)
+	}})
+	if taken {
+		r.flights[key] = made
+	}
+	return taken
 }
 
 // land makes known what has come of a flight.
@@ -108,14 +137,14 @@ func (r *Renderer) decode(ctx context.Context, frames []*schema.Frame, width int
 	for _, f := range frames {
 		film.add(f)
 	}
-	size := ""
+	filter := "select=gte(pts\\," + strconv.FormatInt(film.last, 10) + ")"
 	if width > 0 {
-		size = ",scale=" + strconv.Itoa(width) + ":-2:flags=area"
+		filter += "," + scaleTo(width)
 	}
 	var out bytes.Buffer
 	err := r.run(ctx, []string{"-threads", "1", "-max_pixels", strconv.Itoa(maxPixels), "-fpsprobesize", "0", "-f", "matroska", "-i", "pipe:0",
-		"-vf", "select=gte(pts\\," + strconv.FormatInt(film.last, 10) + ")" + size, "-frames:v", "1",
-		"-c:v", "mjpeg", "-threads", "1", "-q:v", "3", "-pix_fmt", "yuvj420p", "-f", "image2pipe", "pipe:1"}, &film.buf, &out)
+		"-vf", filter, "-frames:v", "1",
+		"-c:v", "mjpeg", "-threads", "1", "-q:v", keyframeQuality, "-pix_fmt", "yuvj420p", "-f", "image2pipe", "pipe:1"}, &film.buf, &out)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -48,7 +48,22 @@ func (s *Server) snapshot(w http.ResponseWriter, r *request) error {
 		return missing(err)
 	}
 	w.Header().Set("Cache-Control", "private, no-cache")
+	if at.IsZero() {
+		return s.latest(ctx, w, r, frames[0], width, began)
+	}
 	return s.picture(ctx, w, r, frames, width, began)
+}
+
+// latest answers with the picture of a camera's newest frame, or with what the renderer has of it meanwhile.
+func (s *Server) latest(ctx context.Context, w http.ResponseWriter, r *request, frame *archive.Frame, width int, began time.Time) error {
+	if holds(r.Header.Get("If-None-Match"), etag(frame, width)) {
+		return s.shown(w, r, frame, nil, width, began)
+	}
+	frame, jpeg, err := s.parts.Pictures.Newest(ctx, frame, width)
+	if err != nil {
+		return missing(err)
+	}
+	return s.shown(w, r, frame, jpeg, width, began)
 }
 
 // stored is one frame by its place in the stream: its body as it is, or a picture of it.
@@ -97,16 +112,20 @@ func (s *Server) stored(w http.ResponseWriter, r *request) error {
 func (s *Server) picture(ctx context.Context, w http.ResponseWriter, r *request, frames []*archive.Frame, width int,
 	began time.Time) error {
 	frame := frames[len(frames)-1]
-	tag := etag(frame, width)
-	h := w.Header()
-	h.Set("Etag", tag)
 	var jpeg []byte
-	if !holds(r.Header.Get("If-None-Match"), tag) {
+	if !holds(r.Header.Get("If-None-Match"), etag(frame, width)) {
 		var err error
 		if jpeg, err = s.parts.Pictures.Still(ctx, bare(frames), width); err != nil {
 			return missing(err)
 		}
 	}
+	return s.shown(w, r, frame, jpeg, width, began)
+}
+
+// shown sends a frame's picture, which need not be there for whoever has it.
+func (s *Server) shown(w http.ResponseWriter, r *request, frame *archive.Frame, jpeg []byte, width int, began time.Time) error {
+	h := w.Header()
+	h.Set("Etag", etag(frame, width))
 	describe(h, frame)
 	h.Set("Content-Type", schema.ContentJPEG)
 	h.Set("Server-Timing", fmt.Sprintf("still;dur=%.1f", float64(time.Since(began).Microseconds())/1000))

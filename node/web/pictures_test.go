@@ -8,9 +8,11 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"math"
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os/exec"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -136,6 +138,55 @@ func TestSnapshot_IsTheFrameAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.get(path+"frames/2").refused(t, http.StatusGone, "stream.max_age")
+}
+
+// TestSnapshot_OfVideoSaysWhichKeyframeItShows holds that the picture of copied video is that of the keyframe which its headers and its tag
+// name, also while a newer one is decoded, and that the newer one follows.
+func TestSnapshot_OfVideoSaysWhichKeyframeItShows(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	const path = "/api/v1/cameras/dock-1/snapshot.jpg"
+	var tag string
+	for seq, brightness := range []int{40, 120, 200} {
+		s.store(keyframe(t, "dock-1", uint64(seq+1), brightness))
+		harness.WaitFor(t, 20*time.Second, "the newest picture", func() bool {
+			r := s.get(path)
+			shown, err := strconv.Atoi(r.Header.Get("Frame-Seq"))
+			if err != nil || shown != seq && shown != seq+1 || shown == 0 {
+				t.Fatalf("with frame %d as the newest, status %d and headers %v", seq+1, r.StatusCode, r.Header)
+			}
+			m, err := jpeg.Decode(bytes.NewReader(r.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []int{40, 120, 200}[shown-1]
+			if y, _, _, _ := m.At(80, 40).RGBA(); math.Abs(float64(y>>8)-float64(want-16)*255/219) > 4 {
+				t.Errorf("frame %d has brightness %d, as video %d", shown, y>>8, want)
+			}
+			if r.Header.Get("Stream-Sequence") != strconv.Itoa(shown) || (r.Header.Get("ETag") == tag) != (shown == seq) {
+				t.Errorf("the picture of frame %d has tag %s, after %s, and headers %v", shown, r.Header.Get("ETag"), tag, r.Header)
+			}
+			if shown == seq+1 {
+				tag = r.Header.Get("ETag")
+			}
+			return shown == seq+1
+		})
+	}
+	if r := s.get(path, "If-None-Match", tag); r.StatusCode != http.StatusNotModified || len(r.body) > 0 {
+		t.Errorf("a picture that is known comes again: %d", r.StatusCode)
+	}
+}
+
+// keyframe is copied video of one brightness.
+func keyframe(t *testing.T, camera string, seq uint64, brightness int) *schema.Frame {
+	t.Helper()
+	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=black:size=160x80:rate=1", "-frames:v", "1",
+		"-vf", fmt.Sprintf("format=yuv420p,geq=lum=%d:cb=128:cr=128", brightness), "-c:v", "libx264", "-f", "h264", "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1000, Seq: seq,
+		Captured: time.Now().UTC().Truncate(time.Microsecond), ContentType: schema.ContentH264, Width: 160, Height: 80, Keyframe: true, HasPTS: true, PTS: int64(seq) * 90_000, Data: out}
 }
 
 // TestClip_HoldsTheSpan holds a clip to be a film of the frames of its span.

@@ -102,7 +102,9 @@ func newStand(t testing.TB, prepare ...func(*web.Server)) *stand {
 	}
 	s := &stand{t: t, js: js, journal: journal.New(js, c.Site, c.Node, logger(t))}
 	until(t, s.journal.Run)
-	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: render.New("ffmpeg"),
+	pictures := render.New("ffmpeg", logger(t))
+	until(t, pictures.Run)
+	s.web, s.address = serve(t, c, web.Parts{Connect: server.Connect, Pictures: pictures,
 		Horizon:   func() time.Duration { return time.Hour },
 		Readiness: func() web.Readiness { return web.Readiness{Ready: true, Reasons: []string{}, Degraded: []string{}} },
 		Sites: func() []web.Site {
