@@ -39,13 +39,13 @@ type loss struct {
 	at   time.Time
 }
 
-func startCrew(t *testing.T, cameras int, bridges string) *crew {
+func startCrew(t *testing.T, cameras int, bridges, nats string) *crew {
 	t.Helper()
 	c := &crew{t: t, acked: map[string]bool{}}
 	for i := range cameras {
 		c.cameras = append(c.cameras, fmt.Sprintf("cam-%d", i+1))
 	}
-	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Cameras: camerasOf(c.cameras), Bridges: bridges})
+	c.Cluster = harness.StartCluster(t, harness.ClusterOptions{Program: program, Cameras: camerasOf(c.cameras), Bridges: bridges, NATS: nats})
 	c.waitDivided("the cameras to be divided", 0, 1, 2)
 	return c
 }
@@ -232,6 +232,20 @@ func (c *crew) checkSpan(id string, spans []span) {
 	}
 }
 
+// checkMirror holds what a hub has of the site to what the site has.
+func (c *crew) checkMirror(hub *harness.Node) {
+	c.t.Helper()
+	near, far, mirror := c.Nodes[0].JetStream(), hub.JetStream(), schema.MirrorStream(schema.StreamFrames, "test")
+	last := lastOf(c.t, near, schema.StreamFrames)
+	harness.WaitFor(c.t, time.Minute, "the mirror to have what the site has", func() bool { return lastOf(c.t, far, mirror) >= last })
+	if at := firstDifference(digest(c.t, near, schema.StreamFrames, last), digest(c.t, far, mirror, last)); at >= 0 {
+		c.t.Errorf("frame %d of the mirror is not that of the site", at+1)
+	}
+	harness.WaitFor(c.t, 20*time.Second, "the hub to find nothing wrong with the site", func() bool {
+		return !slices.ContainsFunc(hub.Readyz().Degraded, func(what string) bool { return strings.Contains(what, "site") })
+	})
+}
+
 // checkStates finds each camera up in the bucket, under the name of the node that reads it.
 func (c *crew) checkStates(js jetstream.JetStream) {
 	c.t.Helper()
@@ -251,10 +265,12 @@ func (c *crew) checkStates(js jetstream.JetStream) {
 }
 
 // TestCluster_CamerasSurviveTheLossOfANode kills, holds still, cuts off and stops nodes: no frame that was stored is lost, every camera is
-// back in time, no two nodes read one for longer than the lease, and what a node that is back takes over has no gap.
+// back in time, no two nodes read one for longer than the lease, and what a node that is back takes over has no gap. Each node has a link to
+// a hub, whose mirror ends up as the site's stream.
 func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 	t.Parallel()
-	c := startCrew(t, 6, "")
+	hub, door := startHub(t)
+	c := startCrew(t, 6, "", leafOf(t, hub, door, "test"))
 	kills := []string{schema.StreamFrames}
 	if soak {
 		kills = []string{"", "KV_" + schema.BucketLeases, schema.StreamFrames, "", schema.StreamFrames}
@@ -283,6 +299,7 @@ func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 	c.Nodes[node].Start()
 	c.back()
 	c.check()
+	c.checkMirror(hub)
 }
 
 // TestCluster_IsOneSiteForItsBridgesAndOperators gives three nodes one configuration, has one of them take up another, asks nodes about
@@ -291,7 +308,7 @@ func TestCluster_CamerasSurviveTheLossOfANode(t *testing.T) {
 func TestCluster_IsOneSiteForItsBridgesAndOperators(t *testing.T) {
 	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
-	c := startCrew(t, 3, lines(cacheBridge(cache.URL())))
+	c := startCrew(t, 3, lines(cacheBridge(cache.URL())), "")
 	at := -1
 	delivers := func(nodes ...int) func() bool {
 		return func() bool {

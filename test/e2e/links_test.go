@@ -32,14 +32,19 @@ func startHub(t *testing.T) (hub *harness.Node, door string) {
 	return harness.StartNode(t, harness.NodeOptions{Program: program, Site: "hub", NATS: ", leaf: {listen: '" + door + "'}", More: "hub: {mirror: true}\n"}), door
 }
 
+// leafOf makes credentials at a hub for a site, and returns what the site's nats has to say, beginning with a comma.
+func leafOf(t *testing.T, hub *harness.Node, address, site string) string {
+	t.Helper()
+	credentials := filepath.Join(t.TempDir(), site+".creds")
+	exits(t, 0, hub, "site", "add", site, "--config", hub.Config, "--output", credentials)
+	return fmt.Sprintf(", leaf: {remotes: [{url: 'nats-leaf://%s', credentials: '%s'}]}", address, credentials)
+}
+
 // join starts a site that the hub has given credentials to.
 func join(t *testing.T, hub *harness.Node, door, name, cameras string) linked {
 	t.Helper()
-	credentials := filepath.Join(t.TempDir(), name+".creds")
-	exits(t, 0, hub, "site", "add", name, "--config", hub.Config, "--output", credentials)
 	s := linked{name: name, link: harness.StartProxy(t, door)}
-	s.node = harness.StartNode(t, harness.NodeOptions{Program: program, Site: name, Cameras: cameras,
-		NATS: fmt.Sprintf(", leaf: {remotes: [{url: 'nats-leaf://%s', credentials: '%s'}]}", s.link.Addr(), credentials)})
+	s.node = harness.StartNode(t, harness.NodeOptions{Program: program, Site: name, Cameras: cameras, NATS: leafOf(t, hub, s.link.Addr(), name)})
 	s.js = s.node.JetStream()
 	return s
 }

@@ -18,6 +18,7 @@ type ClusterOptions struct {
 	Program string // from [Build]
 	Cameras string // the same on each
 	Bridges string // the same on each
+	NATS    string // further keys of nats, beginning with a comma; the same on each
 
 	Env func(node int) []string // beside PATH and the like, for what differs; nil is nothing
 }
@@ -61,7 +62,7 @@ func StartCluster(t testing.TB, o ClusterOptions) *Cluster {
 			env = o.Env(i)
 		}
 		c.options = append(c.options, NodeOptions{Program: o.Program, Name: fmt.Sprintf("node-%d", i+1), Cameras: o.Cameras, Bridges: o.Bridges, Env: env,
-			NATS: fmt.Sprintf(", config: '%s', cluster: {name: test, listen: '%s', routes: [%s]}", file, listen[i], strings.Join(routes, ", ")),
+			NATS: fmt.Sprintf(", config: '%s', cluster: {name: test, listen: '%s', routes: [%s]}%s", file, listen[i], strings.Join(routes, ", "), o.NATS),
 			More: "stream: {replicas: 3, max_bytes: 256MiB}\nlog: {level: info}\n"})
 		c.Nodes = append(c.Nodes, NewNode(t, c.options[i]))
 	}
