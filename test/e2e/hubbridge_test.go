@@ -49,16 +49,20 @@ func passed(t *testing.T, js jetstream.JetStream, stream, bridge string) {
 }
 
 // TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames has one configuration of bridges at a hub serve two sites of a camera each, through
-// an outage of the broker, which is one outage and not one for each site. A site that a bridge names is missed until it is there.
+// an outage of the broker, which is one outage and not one for each site, and through the loss of one of two processes that have bridges
+// alone. A site that a bridge names is missed until it is there.
 func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 	t.Parallel()
 	broker, cache := harness.StartRabbitMQ(t, harness.RabbitMQOptions{}), harness.StartRedis(t, harness.RedisOptions{})
+	pinned, divided := harness.StartRedis(t, harness.RedisOptions{}), harness.StartRedis(t, harness.RedisOptions{})
 	q := bindQueue(t, broker)
 	hub, door := bridgingHub(t, lines(
 		fmt.Sprintf("  - {name: broker, timeout: 2s, breaker: {failures: 3, open: 1s, max_open: 4s}, rabbitmq: {url: '%s', routing_key: 'camera.{site}.{camera}'}}\n", broker.URL()),
 		fmt.Sprintf("  - {name: cache, redis: {url: '%s', key: '{site}:{camera}:{epoch}:{seq}', ttl: 1h, metadata: {stream: frames, max_len: 1000000}}}\n", cache.URL()),
 		fmt.Sprintf("  - {name: some, cameras: ['porto.*'], redis: {url: '%s', key: 'some:{site}:{camera}:{epoch}:{seq}', ttl: 1h}}\n", cache.URL()),
-		fmt.Sprintf("  - {name: keys, source: stored, of: cache, rabbitmq: {url: '%s', exchange: keys, routing_key: 'key.{site}', body: key}}\n", broker.URL())))
+		fmt.Sprintf("  - {name: keys, source: stored, of: cache, rabbitmq: {url: '%s', exchange: keys, routing_key: 'key.{site}', body: key}}\n", broker.URL()),
+		workedBridge("pinned", "standby", pinned.URL()), workedBridge("divided", "shared", divided.URL())))
+	workers := []*harness.Bridge{harness.StartBridge(t, program, hub.Config, "worker-1"), harness.StartBridge(t, program, hub.Config, "worker-2")}
 	const lacking = "bridge some names site porto, and there is no FRAMES_porto: give the site credentials (edge-video site add porto)"
 	harness.WaitFor(t, 20*time.Second, "the hub to say which site it does not know", func() bool {
 		r := hub.Readyz()
@@ -123,6 +127,17 @@ func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 	}
 	exits(t, 0, hub, "requeue", "broker", "--dry-run")
 
+	t.Run("processes of their own divide the sites' frames, or stand by", func(t *testing.T) {
+		loseWorker(t, hub, workers, sites)
+		for _, site := range sites {
+			want := framesOf(t, far, schema.MirrorStream(schema.StreamFrames, site))
+			passed(t, far, schema.MirrorStream(schema.StreamFrames, site), "pinned")
+			passed(t, far, schema.MirrorStream(schema.StreamFrames, site), "divided")
+			checkArrivals(t, "the pinned worker of "+site, want, inRedis(t, pinned.Client()))
+			checkArrivals(t, "the workers of "+site, want, unordered(want, inRedis(t, divided.Client())))
+		}
+	})
+
 	if err := far.DeleteStream(t.Context(), "FRAMES_porto"); err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +147,34 @@ func TestHub_BridgesBringEverySitesFramesUnderTheirOwnNames(t *testing.T) {
 		c, err := far.Consumer(t.Context(), "FRAMES_porto", "cache")
 		return err == nil && c.CachedInfo().AckFloor.Stream > 0
 	})
+}
+
+// workedBridge is a bridge for processes of their own.
+func workedBridge(name, workers, url string) string {
+	return fmt.Sprintf("  - {name: %s, workers: %s, in_node: false, timeout: 2s, redis: {url: '%s', key: '{site}:{camera}:{epoch}:{seq}', ttl: 1h, metadata: {stream: frames, max_len: 1000000}}}\n",
+		name, workers, url)
+}
+
+// loseWorker kills the one of two processes whose turn it is with a site's frames, and waits until the other has all sites' in its place.
+func loseWorker(t *testing.T, hub *harness.Node, workers []*harness.Bridge, sites []string) {
+	t.Helper()
+	delivered := func(b *harness.Bridge, bridge, site string) float64 {
+		return b.Metric("edge_video_bridge_delivered_total", `bridge="`+bridge+`"`, `site="`+site+`"`)
+	}
+	active := -1
+	harness.WaitFor(t, time.Minute, "both to deliver what they divide, and one what is pinned", func() bool {
+		active = slices.IndexFunc(workers, func(b *harness.Bridge) bool { return delivered(b, "pinned", sites[0]) > 10 })
+		return active >= 0 && delivered(workers[0], "divided", sites[0]) > 10 && delivered(workers[1], "divided", sites[0]) > 10
+	})
+	other := workers[1-active]
+	if n := delivered(other, "pinned", sites[0]); n > 0 {
+		t.Errorf("%v frames of %s were delivered beside the one whose turn it is", n, sites[0])
+	}
+	workers[active].Kill()
+	for _, site := range sites {
+		before := delivered(other, "pinned", site)
+		harness.WaitFor(t, 30*time.Second, "the other to deliver what is pinned of "+site, func() bool { return delivered(other, "pinned", site) > before+10 })
+	}
 }
 
 // logged reports whether one line of a node's log holds all parts.
