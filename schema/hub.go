@@ -1,6 +1,9 @@
 package schema
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // LocalSite is what a site is called that was given no name. It may not join a hub: all would have the same.
 const LocalSite = "local"
@@ -23,7 +26,7 @@ type HubNote struct {
 	Twins  string        `json:"twins,omitempty"`  // the servers of both
 }
 
-// Origin tells sites of one name apart: when a site's FRAMES was made, and by which server it is led.
-func Origin(created time.Time, server string) string {
-	return created.UTC().Format(time.RFC3339Nano) + " " + server
+// Origin tells sites of one name apart: when a site's FRAMES was made, and by which cluster, or else by which server, it is held.
+func Origin(created time.Time, cluster, server string) string {
+	return created.UTC().Format(time.RFC3339Nano) + " " + cmp.Or(cluster, server)
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,10 +36,9 @@ func (s *site) count(ctx context.Context) {
 		s.log.Debug("counting sites of the name", "err", err)
 		return
 	}
-	if len(answers) == 0 {
+	if answers = distinct(answers); len(answers) == 0 {
 		return
 	}
-	slices.SortFunc(answers, func(a, b jetstream.StreamInfo) int { return strings.Compare(origin(&a), origin(&b)) })
 	s.twins = len(answers) > 1
 	first := answers[0]
 	for _, a := range answers {
@@ -99,6 +99,13 @@ func (s *site) census(ctx context.Context) ([]jetstream.StreamInfo, error) {
 	return all, nil
 }
 
+// distinct are the answers of different sites, the older first. Of a cluster two nodes may answer, where one has lost the lead and does not
+// know it yet.
+func distinct(answers []jetstream.StreamInfo) []jetstream.StreamInfo {
+	slices.SortFunc(answers, func(a, b jetstream.StreamInfo) int { return strings.Compare(origin(&a), origin(&b)) })
+	return slices.CompactFunc(answers, func(a, b jetstream.StreamInfo) bool { return origin(&a) == origin(&b) })
+}
+
 func (s *site) clockText(clock time.Duration, at time.Time) string {
 	if clock == 0 {
 		return ""
@@ -144,12 +151,20 @@ func (s *site) warn(text string) {
 	s.hub.journal.Event(schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindControl, State: "warned", Reason: "site", Message: text})
 }
 
-func origin(info *jetstream.StreamInfo) string { return schema.Origin(info.Created, serverOf(info)) }
+func origin(info *jetstream.StreamInfo) string {
+	c := clusterOf(info)
+	return schema.Origin(info.Created, c.Name, c.Leader)
+}
 
-// serverOf is the server that leads a site's stream.
+// serverOf is the server that leads a site's stream, or the cluster where none does.
 func serverOf(info *jetstream.StreamInfo) string {
+	c := clusterOf(info)
+	return cmp.Or(c.Leader, c.Name)
+}
+
+func clusterOf(info *jetstream.StreamInfo) jetstream.ClusterInfo {
 	if info.Cluster == nil {
-		return ""
+		return jetstream.ClusterInfo{}
 	}
-	return info.Cluster.Leader
+	return *info.Cluster
 }

@@ -146,9 +146,9 @@ func (l *link) forget(ctx context.Context) {
 }
 
 func origin(info *jetstream.StreamInfo) string {
-	server := ""
+	var c jetstream.ClusterInfo
 	if info.Cluster != nil {
-		server = info.Cluster.Leader
+		c = *info.Cluster
 	}
-	return schema.Origin(info.Created, server)
+	return schema.Origin(info.Created, c.Name, c.Leader)
 }
