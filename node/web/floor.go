@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -86,9 +87,13 @@ func (f *floor) follow(ctx context.Context, bucket string, take func(site, name 
 	if err != nil {
 		return fmt.Errorf("opening bucket %s: %w", bucket, err)
 	}
+	// A watcher lives as long as its context, which thus cannot be one that ends where JetStream does not answer.
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	late := time.AfterFunc(askTimeout, end)
 	w, err := kv.WatchAll(ctx)
-	if err != nil {
-		return fmt.Errorf("watching bucket %s: %w", bucket, err)
+	if err != nil || !late.Stop() {
+		return fmt.Errorf("watching bucket %s: %w", bucket, cmp.Or(err, context.DeadlineExceeded))
 	}
 	defer func() { _ = w.Stop() }() // fails only with the connection
 	for entry := range w.Updates() {
