@@ -69,7 +69,8 @@ func (c *Config) options() (*redis.Options, []string, error) {
 	return o, addresses, nil
 }
 
-// writeBuffer is large because one write of several pictures costs less than one of each, although it copies them.
+// writeBuffer is large because one write of several pictures costs less than one of each, although it copies them. Where a connection can
+// do without the copies, see gather.
 const writeBuffer = 512 << 10
 
 // servers reads where to connect to.

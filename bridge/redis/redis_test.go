@@ -1,6 +1,8 @@
 package redis_test
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,6 +90,34 @@ func TestSink_StoresBodyForItsTime(t *testing.T) {
 		}
 		if want := (schema.Kept{Key: key, TTL: ttl, Bytes: 100_000}); f.Kept == nil || *f.Kept != want {
 			t.Errorf("the sink says it is kept at %+v, want %+v", f.Kept, want)
+		}
+	}
+}
+
+// Pictures leave in place or by way of buffers, as their sizes and what stands before them have it.
+func TestSink_PicturesOfAnySizeArriveWhole(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	s := connected(t, redis.Config{URL: r.URL(), Key: template(t, "{seq}"), TTL: time.Minute, Latest: template(t, "latest:{camera}"),
+		Metadata: redis.Metadata{Stream: template(t, "meta:{camera}")}})
+	var all []*schema.Frame
+	for _, size := range []int{64 << 10, 1, 1022, 1023, 1024, 1025, 1026, 2 << 20, 1025, 2047, 2048, 2049, 3_000_001, 64 << 10, 64 << 10, 64 << 10} {
+		f := sinktest.Frame(fmt.Sprint("cam-", len(all)%5), uint64(len(all)+1), 1)
+		f.Data = make([]byte, size)
+		_, _ = rand.Read(f.Data) // is never an error
+		all = append(all, f)
+	}
+	for i, err := range sinktest.Send(t, s, all...) {
+		if err != nil {
+			t.Errorf("%d bytes: %v", len(all[i].Data), err)
+		}
+	}
+	newest := map[string]*schema.Frame{}
+	for _, f := range all {
+		newest["latest:"+f.Camera], newest[fmt.Sprint(f.Seq)] = f, f
+	}
+	for key, f := range newest {
+		if got, err := r.Client().Get(t.Context(), key).Bytes(); err != nil || !bytes.Equal(got, f.Data) {
+			t.Errorf("%s: got %d bytes that are not the %d sent, %v", key, len(got), len(f.Data), err)
 		}
 	}
 }

@@ -29,20 +29,32 @@ type server interface {
 type single struct {
 	*redis.Conn
 	addr   string
-	conn   *wire // the client's, kept to give it up at once
+	conn   *wire   // the client's, kept to give it up at once
+	gather *gather // over conn; nil with TLS, which copies all it encrypts
 	client *redis.Client
 }
 
 // newSingle gives the client the one connection there is: when that is lost the session is over.
 func newSingle(addr string, conn net.Conn, options redis.Options) *single {
 	s := &single{addr: addr, conn: &wire{Conn: conn}}
-	options.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.conn, nil }
+	var dialled net.Conn = s.conn
+	if options.TLSConfig == nil {
+		s.gather = newGather(s.conn)
+		dialled, options.WriteBufferSize = s.gather, gatherBuffer
+	}
+	options.Dialer = func(context.Context, string, string) (net.Conn, error) { return dialled, nil }
 	s.client = redis.NewClient(&options)
 	s.Conn = s.client.Conn()
 	return s
 }
 
-func (s *single) exec(pipe redis.Pipeliner) { _, _ = pipe.Exec(context.Background()) }
+func (s *single) exec(pipe redis.Pipeliner) {
+	if s.gather != nil {
+		s.gather.lend(pipe.Cmds())
+		defer s.gather.back()
+	}
+	_, _ = pipe.Exec(context.Background())
+}
 
 func (s *single) address() string { return s.addr }
 

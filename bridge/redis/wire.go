@@ -64,12 +64,24 @@ func (w *wire) Close() error {
 // Write reads what is there when the server takes no more.
 func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) && w.SetReadDeadline(time.Now().Add(lastWordsTime)) == nil {
-		// the error says only that nothing more comes
-		said, _ := io.ReadAll(io.LimitReader(w.Conn, lastWordsBytes))
-		w.heard(said)
-	}
+	w.farewell(err)
 	return n, err
+}
+
+// writeAll is Write for several pieces at once.
+func (w *wire) writeAll(b *net.Buffers) error {
+	_, err := b.WriteTo(w.Conn)
+	w.farewell(err)
+	return err
+}
+
+// farewell reads what the server has said where an error of writing says only that it takes no more.
+func (w *wire) farewell(err error) {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || w.SetReadDeadline(time.Now().Add(lastWordsTime)) != nil {
+		return
+	}
+	said, _ := io.ReadAll(io.LimitReader(w.Conn, lastWordsBytes))
+	w.heard(said)
 }
 
 // named is the fault that the server named before it ended the connection, or nil.
