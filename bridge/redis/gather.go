@@ -15,9 +15,9 @@ const (
 	gatherBytes = 1 << 20
 )
 
-// gather is a connection that sends many pictures with one call to the system and without copying them. What the client writes is only noted
-// until it is much, or until the client wants to read. A picture is noted in place: it stays as it is until its answer. All else is copied,
-// since the client writes over it.
+// gather is a connection that sends many pictures with one call to the system and without copying them. What the client writes is only
+// noted until it is much, or until the client wants to read. A picture is noted in place: it stays as it is until its answer. All else is
+// copied, since the client writes over it.
 type gather struct {
 	*wire
 	lent   map[*byte][]byte // pictures, by the place of their last byte
