@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,6 +52,11 @@ type Access struct {
 }
 
 func (a Access) open() bool { return len(a.Users)+len(a.Tokens) == 0 }
+
+// holds reports whether a caller would be let in again as the same.
+func (a Access) holds(c caller) bool {
+	return a.open() || slices.Contains(a.Users, User{c.name, c.role, c.hash}) || slices.Contains(a.Tokens, Token{c.name, c.role, c.hash})
+}
 
 const (
 	// passwordMost is what bcrypt takes into account.
@@ -106,6 +112,7 @@ func CheckTokenHash(hash string) error {
 type caller struct {
 	name string // of a user or token, "" where none are asked for
 	role Role
+	hash string // of the password or token
 }
 
 const (
@@ -155,6 +162,13 @@ func (g *gate) open() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.access.open()
+}
+
+// holds reports whether a caller would be let in again as the same.
+func (g *gate) holds(c caller) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.access.holds(c)
 }
 
 var (
@@ -263,7 +277,7 @@ func (a Access) token(token string) (c caller, ok bool) {
 	hash := []byte(HashToken(token))
 	for _, t := range a.Tokens {
 		if subtle.ConstantTimeCompare(hash, []byte(strings.ToLower(t.TokenHash))) == 1 {
-			c, ok = caller{t.Name, t.Role}, true
+			c, ok = caller{t.Name, t.Role, t.TokenHash}, true
 		}
 	}
 	return c, ok
@@ -280,7 +294,7 @@ func (a Access) user(name, password string) (caller, bool) {
 	found := 0
 	for _, u := range a.Users {
 		if subtle.ConstantTimeCompare([]byte(name), []byte(u.Name)) == 1 {
-			hash, c, found = u.PasswordHash, caller{u.Name, u.Role}, 1
+			hash, c, found = u.PasswordHash, caller{u.Name, u.Role, u.PasswordHash}, 1
 		}
 	}
 	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))

@@ -3,13 +3,18 @@ package web_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/edge-video/edge-video/node/web"
+	"github.com/edge-video/edge-video/schema"
+	"github.com/edge-video/edge-video/test/harness"
 )
 
 func noServer(string) (*nats.Conn, error) { return nil, errors.New("there is no server") }
@@ -80,6 +85,54 @@ func TestAccess_RolesAndProbes(t *testing.T) {
 	if r := ask(t, address, "GET", "/api/v1/sites", "", credentials("vic:vic-password")...); r.StatusCode != 401 {
 		t.Errorf("a user that has gone still gets %d", r.StatusCode)
 	}
+}
+
+// TestUpdate_EndsWhatIsSentToThoseWhoHaveGone holds answers without an end to whoever is no longer let in, or in another role, to end at once;
+// others go on.
+func TestUpdate_EndsWhatIsSentToThoseWhoHaveGone(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	s.camera("dock-1", schema.CameraUp)
+	harness.WaitFor(t, 5*time.Second, "the camera", func() bool { return s.get("/api/v1/cameras/dock-1").StatusCode == http.StatusOK })
+	follow := func(who string) (ended chan struct{}) {
+		ended = make(chan struct{})
+		var all sync.WaitGroup
+		for _, path := range []string{"watch", "events", "cameras/dock-1/live.mjpeg"} {
+			before := web.Streams(s.web)
+			all.Go(func() {
+				ask(t, s.address, "GET", "/api/v1/"+path, "", append(credentials(who), "Accept", "text/event-stream")...)
+			})
+			harness.WaitFor(t, 5*time.Second, "a stream", func() bool { return web.Streams(s.web) == before+1 })
+		}
+		go func() {
+			all.Wait()
+			close(ended)
+		}()
+		return ended
+	}
+	update := func(a web.Access, left int) {
+		t.Helper()
+		if err := s.web.Update(a); err != nil {
+			t.Fatal(err)
+		}
+		harness.WaitFor(t, 5*time.Second, "streams to end", func() bool { return web.Streams(s.web) == left })
+	}
+	everyone := follow("")
+	a, token := access(t)
+	update(a, 0)
+	<-everyone
+	ana, vic, wall := follow("ana:ana-password"), follow("vic:vic-password"), follow("Bearer "+token)
+	update(a, 9)
+	a.Users = slices.DeleteFunc(slices.Clone(a.Users), func(u web.User) bool { return u.Name == "vic" })
+	update(a, 6)
+	<-vic
+	a.Users = slices.Clone(a.Users)
+	a.Users[0].Role = web.Viewer
+	update(a, 3)
+	<-ana
+	a.Tokens = nil
+	update(a, 0)
+	<-wall
 }
 
 func credentials(c string) []string {

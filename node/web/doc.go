@@ -9,5 +9,6 @@
 //
 // Bounds, and what happens when they are reached: 1024 connections, 256 of one address (whoever has said nothing for longest is put out,
 // else the new one); 512 streams without an end, 128 of one client (429); requests per client and kind (429 with Retry-After). A viewer
-// that reads slowly gets fewer pictures, the newest each; one that takes nothing for ten seconds is put out.
+// that reads slowly gets fewer pictures, the newest each; one that takes nothing for ten seconds is put out. Of clips two are made at once,
+// and whoever takes nothing of his for as long gives his place back. [Server.Update] ends streams to users and tokens that have gone.
 package web

@@ -16,7 +16,7 @@ func Hurry(s *Server) {
 func Streams(s *Server) int {
 	s.streams.mu.Lock()
 	defer s.streams.mu.Unlock()
-	return s.streams.all
+	return len(s.streams.seats)
 }
 
 // Patterns are a server's routes but for the page's, sorted.

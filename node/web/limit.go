@@ -101,31 +101,49 @@ const (
 	streamsEach = 128
 )
 
-// turnout counts answers without an end.
+// turnout is the answers without an end that are being given.
 type turnout struct {
-	mu   sync.Mutex
-	all  int
-	each map[string]int
+	mu    sync.Mutex
+	seats map[*seat]struct{}
+	each  map[string]int
 }
 
-// enter counts one more; leave has to be called where ok.
-func (t *turnout) enter(who string) (leave func(), ok bool) {
+// seat is one of them.
+type seat struct {
+	caller caller
+	end    func()
+}
+
+// enter takes one more, which end ends; leave has to be called where ok.
+func (t *turnout) enter(who string, c caller, end func()) (leave func(), ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.all >= streamsMost || t.each[who] >= streamsEach {
+	if len(t.seats) >= streamsMost || t.each[who] >= streamsEach {
 		return nil, false
 	}
 	if t.each == nil {
-		t.each = map[string]int{}
+		t.seats, t.each = map[*seat]struct{}{}, map[string]int{}
 	}
-	t.all++
+	s := &seat{c, end}
+	t.seats[s] = struct{}{}
 	t.each[who]++
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.all--
+		delete(t.seats, s)
 		if t.each[who]--; t.each[who] == 0 {
 			delete(t.each, who)
 		}
 	}, true
+}
+
+// review ends the answers to callers who are not to stay.
+func (t *turnout) review(stays func(caller) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.seats {
+		if !stays(s.caller) {
+			s.end()
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,4 +98,30 @@ func TestLive_HungViewerIsDropped(t *testing.T) {
 		s.store(&f)
 		return web.Streams(s.web) == 0
 	})
+}
+
+// TestClip_HungViewersGiveTheirPlacesBack has as many clips downloaded as are made at once, by viewers who take nothing: the next one is made
+// all the same.
+func TestClip_HungViewersGiveTheirPlacesBack(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, web.Hurry)
+	const frames, padding = 12, 700_000
+	first := keyframe(t, "dock-1", 1, 100)
+	first.Data = append(first.Data, "\x00\x00\x00\x01\x0c"+strings.Repeat("\xff", padding)+"\x80"...) // what decoders pass over
+	for seq := range uint64(frames) {
+		f := *first
+		f.Seq, f.PTS, f.Captured = seq+1, int64(seq)*9000, first.Captured.Add(time.Duration(seq)*time.Millisecond)
+		s.store(&f)
+	}
+	path := "/api/v1/clip.mkv?camera=dock-1&from=" + first.Captured.Format(time.RFC3339Nano) + "&to=" + time.Now().UTC().Format(time.RFC3339Nano)
+	for range 2 {
+		if _, err := io.WriteString(dial(t, s.address), "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	harness.WaitFor(t, 10*time.Second, "the clips", func() bool { return web.Streams(s.web) == 2 })
+	harness.WaitFor(t, 20*time.Second, "the hung viewers to be put out", func() bool { return web.Streams(s.web) == 0 })
+	if r := s.get(path); r.StatusCode != http.StatusOK || len(r.body) < frames*padding {
+		t.Errorf("a clip has status %d and %d bytes", r.StatusCode, len(r.body))
+	}
 }

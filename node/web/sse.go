@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -14,7 +15,8 @@ type outflow struct {
 	stall time.Duration
 }
 
-// flow begins an answer without an end. The caller calls leave at its end; out is nil where only the header is asked for.
+// flow begins an answer without an end. The caller calls leave at its end; out is nil where only the header is asked for. From here on the
+// request's context ends also where whoever asks is no longer let in.
 func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (out *outflow, leave func(), err error) {
 	who := client(r.Request)
 	if r.caller.name != "" {
@@ -27,10 +29,20 @@ func (s *Server) flow(w http.ResponseWriter, r *request, contentType string) (ou
 	if r.Method == http.MethodHead {
 		return nil, nil, nil
 	}
-	leave, ok := s.streams.enter(who)
+	ctx, end := context.WithCancel(r.Context())
+	rise, ok := s.streams.enter(who, r.caller, end)
 	if !ok {
+		end()
 		return nil, nil, busyf(http.StatusTooManyRequests, s.times.stall,
 			"too many streams are open: at most %d for one client and %d in all; close some", streamsEach, streamsMost)
+	}
+	if !s.gate.holds(r.caller) {
+		end() // since it was let in
+	}
+	r.Request = r.WithContext(ctx)
+	leave = func() {
+		rise()
+		end()
 	}
 	out = &outflow{w: w, rc: http.NewResponseController(w), stall: s.times.stall}
 	// A deadline for reading would end the request with it.

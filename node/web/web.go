@@ -92,12 +92,14 @@ func New(config Config, parts Parts, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-// Update puts other users and tokens in force, and reads the certificate again. Where that fails nothing has changed.
+// Update puts other users and tokens in force, and reads the certificate again. Answers without an end to whoever is no longer among them
+// end. Where the certificate cannot be read nothing has changed.
 func (s *Server) Update(access Access) error {
 	if err := s.readCertificate(); err != nil {
 		return err
 	}
 	s.gate.update(access)
+	s.streams.review(s.gate.holds)
 	return nil
 }
 

@@ -1,7 +1,11 @@
 package e2e_test
 
 import (
+	"io"
+	"net"
+	"net/url"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -9,8 +13,9 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestSlowReader_CostsNobodyElseAnything stops a nats CLI that reads all frames, and has another that writes to a pipe which nobody reads.
-// Cameras and bridges go on, the node's memory stays bounded, and the one that stands still is cut off.
+// TestSlowReader_CostsNobodyElseAnything stops a nats CLI that reads all frames, has another that writes to a pipe which nobody reads, and
+// has 50 viewers ask by HTTP for pictures, states, events and clips, and take nothing. Cameras and bridges go on, the node's memory stays
+// bounded, and the one that stands still is cut off, as are viewers for whom more waits than they may leave.
 func TestSlowReader_CostsNobodyElseAnything(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("nats"); err != nil {
@@ -45,6 +50,7 @@ func TestSlowReader_CostsNobodyElseAnything(t *testing.T) {
 	if err := still.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	viewers := hungViewers(t, n, 50)
 	stopped, before, memory := time.Now(), n.Metric("edge_video_frames_processed_total"), n.Metric("process_resident_memory_bytes")
 	harness.WaitFor(t, time.Minute, "the reader that stands still to be cut off", func() bool { return n.Metric("gnatsd_varz_slow_consumers") > 0 })
 	frames, waited := n.Metric("edge_video_frames_processed_total")-before, time.Since(stopped).Seconds()
@@ -59,5 +65,43 @@ func TestSlowReader_CostsNobodyElseAnything(t *testing.T) {
 	if grown := n.Metric("process_resident_memory_bytes") - memory; grown > 512<<20 {
 		t.Errorf("the node has come to take %.0f MiB more", grown/(1<<20))
 	}
+	for _, v := range viewers {
+		cutOff(t, v)
+	}
 	t.Logf("cut off after %.1f s, in which %v frames were stored", waited, frames)
+}
+
+// hungViewers are connections over which something without an end has been asked for, and nothing is read. Those for pictures are returned.
+func hungViewers(t *testing.T, n *harness.Node, count int) (pictures []net.Conn) {
+	t.Helper()
+	span := url.Values{"camera": {"cam-1"}, "from": {time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)},
+		"to": {time.Now().UTC().Format(time.RFC3339)}}
+	paths := []string{"cameras/cam-1/live.mjpeg", "watch", "events", "cameras/cam-1/live.mjpeg?width=320", "clip.mkv?" + span.Encode()}
+	for i := range count {
+		c, err := net.Dial("tcp", strings.TrimPrefix(n.URL(), "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(c, "GET /api/v1/"+paths[i%len(paths)]+" HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%len(paths) == 0 {
+			pictures = append(pictures, c)
+		}
+	}
+	return pictures
+}
+
+// cutOff holds a connection to have been closed by the other side, which takes no more of it then.
+func cutOff(t *testing.T, c net.Conn) {
+	t.Helper()
+	harness.WaitFor(t, 20*time.Second, "a hung viewer to be cut off", func() bool {
+		_, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n")
+		return err != nil
+	})
 }
