@@ -87,8 +87,8 @@ func TestAccess_RolesAndProbes(t *testing.T) {
 	}
 }
 
-// TestUpdate_EndsWhatIsSentToThoseWhoHaveGone holds answers without an end to whoever is no longer let in, or in another role, to end at once;
-// others go on.
+// TestUpdate_EndsWhatIsSentToThoseWhoHaveGone holds answers without an end to whoever is no longer let in, or in another role, to end at
+// once; others go on.
 func TestUpdate_EndsWhatIsSentToThoseWhoHaveGone(t *testing.T) {
 	t.Parallel()
 	s := newStand(t)

@@ -100,8 +100,8 @@ func TestLive_HungViewerIsDropped(t *testing.T) {
 	})
 }
 
-// TestClip_HungViewersGiveTheirPlacesBack has as many clips downloaded as are made at once, by viewers who take nothing: the next one is made
-// all the same.
+// TestClip_HungViewersGiveTheirPlacesBack has as many clips downloaded as are made at once, by viewers who take nothing: the next one is
+// made all the same.
 func TestClip_HungViewersGiveTheirPlacesBack(t *testing.T) {
 	t.Parallel()
 	s := newStand(t, web.Hurry)
@@ -113,7 +113,8 @@ func TestClip_HungViewersGiveTheirPlacesBack(t *testing.T) {
 		f.Seq, f.PTS, f.Captured = seq+1, int64(seq)*9000, first.Captured.Add(time.Duration(seq)*time.Millisecond)
 		s.store(&f)
 	}
-	path := "/api/v1/clip.mkv?camera=dock-1&from=" + first.Captured.Format(time.RFC3339Nano) + "&to=" + time.Now().UTC().Format(time.RFC3339Nano)
+	path := "/api/v1/clip.mkv?camera=dock-1&from=" + first.Captured.Format(time.RFC3339Nano) +
+		"&to=" + time.Now().UTC().Format(time.RFC3339Nano)
 	for range 2 {
 		if _, err := io.WriteString(dial(t, s.address), "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)

@@ -186,7 +186,8 @@ func keyframe(t *testing.T, camera string, seq uint64, brightness int) *schema.F
 		t.Fatal(err)
 	}
 	return &schema.Frame{Site: "test", Camera: camera, Node: "node-1", Epoch: 1000, Seq: seq,
-		Captured: time.Now().UTC().Truncate(time.Microsecond), ContentType: schema.ContentH264, Width: 160, Height: 80, Keyframe: true, HasPTS: true, PTS: int64(seq) * 90_000, Data: out}
+		Captured: time.Now().UTC().Truncate(time.Microsecond), ContentType: schema.ContentH264, Width: 160, Height: 80, Keyframe: true,
+		HasPTS: true, PTS: int64(seq) * 90_000, Data: out}
 }
 
 // TestClip_HoldsTheSpan holds a clip to be a film of the frames of its span.
