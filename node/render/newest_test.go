@@ -27,6 +27,7 @@ func standby(t *testing.T) (r *render.Renderer, runs func() int, children func()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
+	harness.WaitFor(t, 10*time.Second, "decoders that may begin", func() bool { return render.Stands(r) })
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -36,20 +37,24 @@ func standby(t *testing.T) (r *render.Renderer, runs func() int, children func()
 			t.Errorf("processes %v are left", left)
 		}
 	})
-	pids := func() (all []int) {
-		b, _ := os.ReadFile(path)
-		for line := range bytes.Lines(b) {
-			var pid int
-			if _, err := fmt.Sscan(string(line), &pid); err == nil {
-				all = append(all, pid)
-			}
+	children = func() []int { return living(pidsIn(path)) }
+	return r, func() int { return len(pidsIn(path)) }, children
+}
+
+// pidsIn are the processes that a script has written down.
+func pidsIn(path string) (all []int) {
+	b, _ := os.ReadFile(path)
+	for line := range bytes.Lines(b) {
+		var pid int
+		if _, err := fmt.Sscan(string(line), &pid); err == nil {
+			all = append(all, pid)
 		}
-		return all
 	}
-	children = func() []int {
-		return slices.DeleteFunc(pids(), func(pid int) bool { return syscall.Kill(pid, 0) != nil })
-	}
-	return r, func() int { return len(pids()) }, children
+	return all
+}
+
+func living(pids []int) []int {
+	return slices.DeleteFunc(pids, func(pid int) bool { return syscall.Kill(pid, 0) != nil })
 }
 
 // keyframesOf are the keyframes of a footage, as one camera's.

@@ -187,7 +187,7 @@ func TestAPI_RefusesWithProblems(t *testing.T) {
 	for _, body := range []string{`{}`, `{"for":1}`, `{"for":"-1s"}`, `{"for":"48h"}`, `[`, `{"far":"1s"}`} {
 		s.post("/api/v1/bridges/broker/drill", body).refused(t, http.StatusBadRequest, `{"for": "2m"}`)
 	}
-	s.post("/api/v1/bridges/broker/drill", strings.Repeat(" ", 70<<10)).refused(t, http.StatusRequestEntityTooLarge, "bytes")
+	s.post("/api/v1/bridges/broker/drill", strings.Repeat(" ", 64<<10+1)).refused(t, http.StatusRequestEntityTooLarge, "bytes")
 	if r := s.post("/api/v1/reload", ""); r.StatusCode != http.StatusOK || !strings.Contains(string(r.body), "cameras[a]: added") {
 		t.Errorf("got %d %s", r.StatusCode, r.body)
 	}

@@ -79,6 +79,7 @@ func TestSite_IsMirroredThroughALostLinkAndALostHub(t *testing.T) {
 	}
 	atHub(schema.CameraUp)
 	const camera = "/api/v1/cameras/lisbon.cam-1"
+	harness.WaitFor(t, 10*time.Second, "the camera in the hub's API", func() bool { return hub.Get(camera) == 200 })
 	if status, answer := hub.Post(camera + "/kick"); status != 200 || !strings.Contains(answer, `"state":"up"`) {
 		t.Errorf("a kick at the hub: %d %s", status, answer)
 	}

@@ -18,7 +18,7 @@ type service struct {
 }
 
 func newService(t testing.TB, p program, check func() error) *service {
-	s := &service{t: t, program: p, grace: 30 * time.Second, timeout: time.Minute, check: check}
+	s := &service{t: t, program: p, grace: 30 * time.Second, timeout: 3 * time.Minute, check: check}
 	t.Cleanup(s.Kill)
 	return s
 }
