@@ -220,7 +220,7 @@ func TestWorker_BacklogBehindASlowSinkWaitsAndIsNotDropped(t *testing.T) {
 
 func TestWorker_BacklogOfManySmallFramesArrivesOnceInOrder(t *testing.T) {
 	t.Parallel()
-	const frames = 100_000
+	const frames = 40_000
 	s := startStream(t)
 	s.publishAsync(1, frames)
 	sink := newBroker()
