@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -80,21 +81,38 @@ func (s *session) End() {
 	s.server.shut()
 }
 
-// run sends what is queued, one pipeline after another; the next one gathers meanwhile.
+// pipeline is what has been sent together, with what came of each frame.
+type pipeline struct {
+	items []bridge.Item
+	errs  []error
+}
+
+// run sends what is queued, one pipeline after another; the next one gathers meanwhile, and the one before is answered.
 func (s *session) run() {
 	defer close(s.ended)
+	sent, answered := make(chan pipeline, 1), make(chan struct{})
+	go func() {
+		defer close(answered)
+		for p := range sent {
+			for i, it := range p.items {
+				s.Answer(it, p.errs[i])
+			}
+		}
+	}()
 	var items []bridge.Item
 	for {
 		items = s.Take(items)
 		if len(items) == 0 {
-			return
+			break
 		}
 		for rest := items; len(rest) > 0; {
 			n := batch(rest)
-			s.flush(rest[:n])
+			sent <- pipeline{slices.Clone(rest[:n]), s.flush(rest[:n])}
 			rest = rest[n:]
 		}
 	}
+	close(sent)
+	<-answered
 }
 
 // batch is how many of the items go into the next pipeline: one at least.
@@ -112,8 +130,8 @@ func batch(items []bridge.Item) int {
 	return len(items)
 }
 
-// flush sends one pipeline and answers its frames. After the first frame that was not taken, none is.
-func (s *session) flush(items []bridge.Item) {
+// flush sends one pipeline and says what came of its frames. After the first frame that was not taken, none is.
+func (s *session) flush(items []bridge.Item) []error {
 	if s.lost == nil {
 		s.lost = items[0].Err
 	}
@@ -121,6 +139,7 @@ func (s *session) flush(items []bridge.Item) {
 	if s.lost == nil {
 		s.exec(items, &got)
 	}
+	errs := make([]error, len(items))
 	for i, it := range items {
 		err := s.lost
 		if err == nil {
@@ -136,8 +155,9 @@ func (s *session) flush(items []bridge.Item) {
 				s.learned.Store(int64(learn(items)))
 			}
 		}
-		s.Answer(it, err)
+		errs[i] = err
 	}
+	return errs
 }
 
 // exec sends one pipeline: the frames, and what it takes to see whether earlier ones are read.
