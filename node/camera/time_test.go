@@ -82,16 +82,18 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 		t.Run(name, func(t *testing.T) {
 			conf := config(cameras[kindOf(c)].URL(), c.mode)
 			conf.FPS, conf.Username = c.fps, c.user
-			var p99 time.Duration
+			var held []time.Duration
 			for range tries {
 				r := start(t, conf, "")
 				frames := r.waitFrames(int(length.Seconds()*c.rate), length+30*time.Second)
 				r.stop()
-				if p99 = errorOf(t, cameras[kindOf(c)], frames); p99 < interval {
+				p99, ok := errorOf(t, cameras[kindOf(c)], frames)
+				if ok && p99 < interval {
 					return
 				}
+				held = append(held, p99)
 			}
-			t.Errorf("99 %% of errors are up to %v, want under %v, in %d runs", p99, interval, tries)
+			t.Errorf("99 %% of errors are up to %v in %d runs, want under %v in one", held, tries, interval)
 		})
 	}
 }
@@ -99,11 +101,12 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 // prompt is within what a picture must have left the camera to count: one that a busy machine held up there tells nothing.
 const prompt = 10 * time.Millisecond
 
-// tries is how often a reader may show that it keeps the time: a second of somebody else's in five is no fault of it.
-const tries = 3
+// tries is how often a reader may show that it keeps the time. What other tests do beside costs some pictures in a hundred their time.
+const tries = 5
 
-// errorOf is the 99th percentile of what lies between the times that frames were captured at and those which their pictures say.
-func errorOf(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) time.Duration {
+// errorOf is the 99th percentile of what lies between the times that frames were captured at and those which their pictures say. It is not
+// ok where the camera itself was held up: then it says nothing.
+func errorOf(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) (p99 time.Duration, ok bool) {
 	t.Helper()
 	var errs []time.Duration
 	readable := 0
@@ -120,12 +123,13 @@ func errorOf(t *testing.T, cam *harness.TimedCamera, frames []*schema.Frame) tim
 		}
 	}
 	if len(errs) < len(frames)/2 {
-		t.Fatalf("only %d of %d pictures left the camera promptly", len(errs), len(frames))
+		t.Logf("only %d of %d pictures left the camera promptly", len(errs), len(frames))
+		return 0, false
 	}
 	slices.SortFunc(errs, func(a, b time.Duration) int { return int(a.Abs() - b.Abs()) })
-	p99 := errs[(len(errs)*99+99)/100-1].Abs()
+	p99 = errs[(len(errs)*99+99)/100-1].Abs()
 	t.Logf("%d pictures: median error %v, 99 %% under %v, worst %v", len(errs), errs[len(errs)/2], p99, errs[len(errs)-1])
-	return p99
+	return p99, true
 }
 
 // decoded are the pictures of frames, one each.

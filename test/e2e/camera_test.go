@@ -42,7 +42,6 @@ func cameraState(t *testing.T, js jetstream.JetStream, id string) schema.CameraS
 // TestCameraFaults_LeaveTheOthersAlone has cameras that stall, die, come back, never existed and change their size, beside a healthy
 // one that keeps its rate through all of it.
 func TestCameraFaults_LeaveTheOthersAlone(t *testing.T) {
-	t.Parallel()
 	stalls := harness.StartRTSP(t, harness.RTSPOptions{Width: 320, Height: 240, GOP: 10})
 	addr := harness.UDPAddr(t)
 	small, large := harness.NewSource(t, addr, 320, 240), harness.NewSource(t, addr, 640, 360)
@@ -117,7 +116,6 @@ func ffmpeg(t *testing.T, args ...string) {
 // TestFrameSizes_StoredWholeAndTooLargeRefused sends pictures of eight sizes from 2 KB to 1.5 MB through a camera whose encoding is
 // copied, and one of 20 MB, which is refused with an event.
 func TestFrameSizes_StoredWholeAndTooLargeRefused(t *testing.T) {
-	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	sizes := []int{2_000, 5_000, 20_000, 65_536, 100_000, 300_000, 800_000, 1_500_000}
 	dir := t.TempDir()

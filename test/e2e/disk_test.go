@@ -14,7 +14,6 @@ import (
 
 // TestDiskFull_CaptureComesBackByItself fills the file system under the data directory, and empties it again.
 func TestDiskFull_CaptureComesBackByItself(t *testing.T) {
-	t.Parallel()
 	disk := smallDisk(t, "256m")
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Dir: filepath.Join(disk, "data"), Cameras: lines(madeUp("cam-1")),

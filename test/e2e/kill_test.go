@@ -102,7 +102,6 @@ func watchFrames(t *testing.T, n *harness.Node, ids map[string]bool) (end func()
 
 // TestSIGTERM_StoresWhatIsQueuedAndLeavesNothing stops the node in an orderly way.
 func TestSIGTERM_StoresWhatIsQueuedAndLeavesNothing(t *testing.T) {
-	t.Parallel()
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")), Bridges: lines(cacheBridge(cache.URL()))})
 	js := n.JetStream()

@@ -146,7 +146,6 @@ func checks(t *testing.T, name string, env ...string) string {
 
 // TestDeploy_ManifestsAgreeWithTheProgram follows every name in the manifests to what it names: files, configurations, ports, paths, users.
 func TestDeploy_ManifestsAgreeWithTheProgram(t *testing.T) {
-	t.Parallel()
 	containerfile, guide := deployed(t, "../Containerfile"), deployed(t, "README.md")
 	user := regexp.MustCompile(`useradd .*--uid (\d+) `).FindStringSubmatch(containerfile)
 	if user == nil {
@@ -282,7 +281,6 @@ func labelsOf(t *testing.T, any any) map[string]string {
 
 // TestDeploy_ComposeAgreesWithTheProgram follows the names in the Compose file.
 func TestDeploy_ComposeAgreesWithTheProgram(t *testing.T) {
-	t.Parallel()
 	type compose struct {
 		Services map[string]struct {
 			Image       string            `json:"image"`

@@ -20,7 +20,6 @@ import (
 // TestRegistration_AnnouncesTheNodeWithoutPasswords has a node announce itself to an API that fails at first, and again when a reload
 // has changed what there is to say. Neither the API nor anyone else is told a password.
 func TestRegistration_AnnouncesTheNodeWithoutPasswords(t *testing.T) {
-	t.Parallel()
 	const secret = "hunter2"
 	var mu sync.Mutex
 	var bodies []string

@@ -14,7 +14,6 @@ import (
 
 // TestReload_TouchesWhatChangedAlone has a running node take up a changed file: by signal, with a fault in it, and by request.
 func TestReload_TouchesWhatChangedAlone(t *testing.T) {
-	t.Parallel()
 	cache, other := harness.StartRedis(t, harness.RedisOptions{}), harness.StartRedis(t, harness.RedisOptions{})
 	live := harness.StartRTSP(t, harness.RTSPOptions{Width: 320, Height: 240, FPS: 10, GOP: 10})
 	changing := func(more string) string { return "  - {id: changing, url: '" + live.URL() + "'" + more + "}\n" }
