@@ -38,6 +38,10 @@ func TestRabbitMQ_KeepsConfirmedMessagesOverKill(t *testing.T) {
 	if err != nil || !c.Wait() {
 		t.Fatalf("publishing: %v, confirmed %v", err, c.Acked())
 	}
+	// A message is on disk when it is confirmed, a queue when the log of the broker's database is.
+	if got := r.Ctl("eval", "mnesia:sync_log()."); got != "ok\n" {
+		t.Fatalf("rabbitmqctl says %q", got)
+	}
 	r.Kill()
 	r.Start()
 	ch, err = r.Dial().Channel()
