@@ -38,7 +38,7 @@ func openPast(ctx context.Context, js jetstream.JetStream, site string, steady f
 }
 
 // patiently asks JetStream again for as long as [setupTimeout] where it has no answer: while the server takes up other options nobody may
-// be there to answer, and a request that was under way may be lost.
+// be there to answer, it may not know the account's JetStream, and a request that was under way may be lost.
 func patiently(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
@@ -46,7 +46,8 @@ func patiently(ctx context.Context, ask func(context.Context) error) error {
 		try, cancel := context.WithTimeout(ctx, askTimeout)
 		err := ask(try)
 		cancel()
-		if !errors.Is(err, nats.ErrNoResponders) && !unsettled(err) {
+		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
+			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) && !unsettled(err) {
 			return err
 		}
 		select {
