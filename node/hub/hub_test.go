@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/hub"
@@ -24,12 +23,7 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestMain passes over the two goroutines of nats-server that wait up to half a minute for the answer of a site whatever becomes of the
-// server.
-func TestMain(m *testing.M) {
-	const stream = "github.com/nats-io/nats-server/v2/server.(*stream)."
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(stream+"setupMirrorConsumer.func3"), goleak.IgnoreAnyFunction(stream+"trySetupSourceConsumer.func3"))
-}
+func TestMain(m *testing.M) { harness.VerifyNoLeaks(m) }
 
 // party is a server of the test with a client inside.
 type party struct {

@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/node/hub"
@@ -25,7 +24,7 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { harness.VerifyNoLeaks(m) }
 
 // party is a server of the test.
 type party struct {
