@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -46,8 +47,7 @@ func patiently(ctx context.Context, ask func(context.Context) error) error {
 		try, cancel := context.WithTimeout(ctx, askTimeout)
 		err := ask(try)
 		cancel()
-		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
-			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) && !unsettled(err) {
+		if !reloading(err) && !unsettled(err) {
 			return err
 		}
 		select {
@@ -56,6 +56,13 @@ func patiently(ctx context.Context, ask func(context.Context) error) error {
 		case <-time.After(askPause):
 		}
 	}
+}
+
+// reloading reports whether an answer is what a server gives that is taking up other options. Watchers of buckets are made by the client's
+// older part, which has errors of its own.
+func reloading(err error) bool {
+	return slices.ContainsFunc([]error{nats.ErrNoResponders, nats.ErrJetStreamNotEnabled, nats.ErrJetStreamNotEnabledForAccount,
+		jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount}, func(e error) bool { return errors.Is(err, e) })
 }
 
 const (

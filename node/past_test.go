@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // TestPatiently_AsksAgainWhileTheServerTakesUpOtherOptions gives the answers that a request may have meanwhile.
 func TestPatiently_AsksAgainWhileTheServerTakesUpOtherOptions(t *testing.T) {
 	t.Parallel()
-	answers := []error{jetstream.ErrJetStreamNotEnabled, fmt.Errorf("asking: %w", jetstream.ErrJetStreamNotEnabledForAccount), nil}
+	answers := []error{nats.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabled, fmt.Errorf("asking: %w", jetstream.ErrJetStreamNotEnabledForAccount), nil}
 	asked := 0
 	err := patiently(t.Context(), func(context.Context) error {
 		asked++
