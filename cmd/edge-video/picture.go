@@ -58,11 +58,7 @@ func (c *control) pictureOf(ctx context.Context, cam archive.Camera, r snapshotR
 	if r.At.IsZero() {
 		return c.app.render.Newest(ctx, shown, r.Width)
 	}
-	bare := make([]*schema.Frame, len(frames))
-	for i, f := range frames {
-		bare[i] = f.Frame
-	}
-	jpeg, err := c.app.render.Still(ctx, bare, r.Width)
+	jpeg, err := c.app.render.Still(ctx, archive.Bare(frames), r.Width)
 	return shown, jpeg, err
 }
 

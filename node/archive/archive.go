@@ -39,6 +39,15 @@ type Frame struct {
 	Stored time.Time // by the clock of the server that did
 }
 
+// Bare is frames without their places.
+func Bare(frames []*Frame) []*schema.Frame {
+	all := make([]*schema.Frame, len(frames))
+	for i, f := range frames {
+		all[i] = f.Frame
+	}
+	return all
+}
+
 // Archive reads the frames that a server holds. It may be used by many at once.
 type Archive struct {
 	js   jetstream.JetStream
@@ -56,7 +65,7 @@ func New(js jetstream.JetStream, site string) *Archive {
 	return &Archive{js: js, site: site, marks: map[Camera]mark{}, quiets: map[Camera][]quiet{}, margin: margin}
 }
 
-// streamOf is the one of a site's streams, by its name there.
+// streamOf is what one of a site's streams, named as it is there, is called here.
 func (a *Archive) streamOf(stream, site string) string {
 	if site == a.site {
 		return stream

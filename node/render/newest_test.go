@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -185,17 +184,8 @@ func TestNewest_DecodersAreSharedAndSeeEachKeyframeAlone(t *testing.T) {
 // reordered are keyframes of a stream whose decoder has to wait for later pictures.
 func reordered(t *testing.T, contentType string) (keys []*schema.Frame) {
 	t.Helper()
-	codec := []string{"-c:v", "libx264", "-x264-params", "aud=1:keyint=4:scenecut=0:bframes=2:b-adapt=0", "-f", "h264"}
-	if contentType == schema.ContentH265 {
-		codec = []string{"-c:v", "libx265", "-x265-params", "aud=1:keyint=4:scenecut=0:bframes=2:b-adapt=0:log-level=none", "-f", "hevc"}
-	}
-	path := filepath.Join(t.TempDir(), "video")
-	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=10", "-frames:v", "16",
-		"-pix_fmt", "yuv420p"}, codec...)
-	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for i, unit := range unitsOf(t, path, contentType) {
+	for i, unit := range encoded(t, contentType, "keyint=4:scenecut=0:bframes=2:b-adapt=0", "testsrc=size=320x180:rate=10", "-frames:v", "16",
+		"-pix_fmt", "yuv420p") {
 		if i%4 == 0 {
 			f := *footage(t, contentType, "320x180", 1, 1)[0]
 			f.Camera, f.Seq, f.Data = "cam-9", uint64(i+1), unit
@@ -248,17 +238,8 @@ func TestNewest_NothingOfACameraIsSeenInAnothers(t *testing.T) {
 // still is a keyframe of one picture, whose brightness is a formula of FFmpeg's.
 func still(t *testing.T, contentType, brightness string) *schema.Frame {
 	t.Helper()
-	codec := []string{"-c:v", "libx264", "-x264-params", "aud=1", "-f", "h264"}
-	if contentType == schema.ContentH265 {
-		codec = []string{"-c:v", "libx265", "-x265-params", "aud=1:log-level=none", "-f", "hevc"}
-	}
-	path := filepath.Join(t.TempDir(), "video")
-	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "color=black:size=320x180:rate=10", "-frames:v", "1",
-		"-vf", "format=yuv420p,geq=lum='" + brightness + "':cb=128:cr=128"}, codec...)
-	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
 	f := *footage(t, contentType, "320x180", 1, 1)[0]
-	f.Data = unitsOf(t, path, contentType)[0]
+	f.Data = encoded(t, contentType, "keyint=250", "color=black:size=320x180:rate=10", "-frames:v", "1",
+		"-vf", "format=yuv420p,geq=lum='"+brightness+"':cb=128:cr=128")[0]
 	return &f
 }

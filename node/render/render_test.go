@@ -69,17 +69,8 @@ func shot(t *testing.T, contentType, size string) [][]byte {
 	if units := shots.made[key]; units != nil {
 		return units
 	}
-	codec := []string{"-c:v", "libx264", "-x264-params", "aud=1:keyint=10:scenecut=0:bframes=0", "-f", "h264"}
-	if contentType == schema.ContentH265 {
-		codec = []string{"-c:v", "libx265", "-x265-params", "aud=1:keyint=10:scenecut=0:bframes=0:log-level=none", "-f", "hevc"}
-	}
-	path := filepath.Join(t.TempDir(), "video")
-	args := append([]string{"-v", "error", "-f", "lavfi", "-i", "color=black:size=" + size + ":rate=10", "-frames:v", strconv.Itoa(footageMost),
-		"-vf", "format=yuv420p,geq=lum=16+8*N:cb=128:cr=128"}, codec...)
-	if out, err := exec.Command("ffmpeg", append(args, path)...).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	units := unitsOf(t, path, contentType)
+	units := encoded(t, contentType, "keyint=10:scenecut=0:bframes=0", "color=black:size="+size+":rate=10", "-frames:v", strconv.Itoa(footageMost),
+		"-vf", "format=yuv420p,geq=lum=16+8*N:cb=128:cr=128")
 	if len(units) != footageMost {
 		t.Fatalf("%d pictures are %d access units", footageMost, len(units))
 	}
@@ -88,6 +79,22 @@ func shot(t *testing.T, contentType, size string) [][]byte {
 	}
 	shots.made[key] = units
 	return units
+}
+
+// encoded are the access units that FFmpeg makes of a source of its own, by an encoder with the given parameters.
+func encoded(t *testing.T, contentType, params, source string, args ...string) [][]byte {
+	t.Helper()
+	params = "aud=1:" + params
+	codec := []string{"-c:v", "libx264", "-x264-params", params, "-f", "h264"}
+	if contentType == schema.ContentH265 {
+		codec = []string{"-c:v", "libx265", "-x265-params", params + ":log-level=none", "-f", "hevc"}
+	}
+	path := filepath.Join(t.TempDir(), "video")
+	args = slices.Concat([]string{"-v", "error", "-f", "lavfi", "-i", source}, args, codec, []string{path})
+	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return unitsOf(t, path, contentType)
 }
 
 // unitsOf are the access units of a file in which each begins with its delimiter.

@@ -115,7 +115,7 @@ func (s *Server) picture(ctx context.Context, w http.ResponseWriter, r *request,
 	var jpeg []byte
 	if !holds(r.Header.Get("If-None-Match"), etag(frame, width)) {
 		var err error
-		if jpeg, err = s.parts.Pictures.Still(ctx, bare(frames), width); err != nil {
+		if jpeg, err = s.parts.Pictures.Still(ctx, archive.Bare(frames), width); err != nil {
 			return missing(err)
 		}
 	}
@@ -164,15 +164,6 @@ func describe(h http.Header, f *archive.Frame) {
 	f.EachHeader(h.Set)
 	h.Set(headerStreamSeq, strconv.FormatUint(f.Stream, 10))
 	h.Set(headerStreamTime, f.Stored.UTC().Format(time.RFC3339Nano))
-}
-
-// bare is frames without their places.
-func bare(frames []*archive.Frame) []*schema.Frame {
-	all := make([]*schema.Frame, len(frames))
-	for i, f := range frames {
-		all[i] = f.Frame
-	}
-	return all
 }
 
 // archived is what a request about a camera's stored frames goes on with.
