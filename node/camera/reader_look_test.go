@@ -18,7 +18,7 @@ import (
 
 // noticed is within what time pictures that show nothing are noticed, which TestWatch holds to the point. lateness is for keyframes that
 // a machine skips which runs many tests at once.
-const noticed, lateness = 10 * time.Second, 5 * time.Second
+const noticed, lateness = 10 * time.Second, 10 * time.Second
 
 // wantLook waits for the first verdict and holds how long after the first picture the one came that it was drawn from.
 func (r *running) wantLook(want camera.Look) {
