@@ -90,7 +90,7 @@ func (c *control) beside(ctx context.Context, answer func(context.Context, micro
 				defer func() { <-c.places }()
 				ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 				defer cancel()
-				answer(ctx, r)
+				answer(ctx, detached{r, c.nc})
 			})
 		default:
 			c.refuse(r, "503", errors.New("too many requests at once; try again in a moment"))

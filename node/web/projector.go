@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,6 +20,10 @@ const (
 	liveBytes = 8 << 20
 	// decoderPause is how long there are keyframes alone after a decoder has failed.
 	decoderPause = 5 * time.Second
+	// A decoder begins behind: at a keyframe that is some seconds old, and with FFmpeg's start. What it shows older than nearBy while there are
+	// newer frames only leads to what is live, unless it does not come nearer for leadMost: then it stays behind, or the camera's clock is
+	// another.
+	nearBy, leadMost = 200 * time.Millisecond, 2 * time.Second
 )
 
 // projector reads a camera for its show, and has its video decoded. It is used by one goroutine.
@@ -30,7 +35,6 @@ type projector struct {
 	stream   string
 	log      func(error)
 
-	lead    uint64 // place of the newest frame when reading began
 	decoder *decoder
 	resume  time.Time // when a decoder may be begun, after one has failed
 }
@@ -40,6 +44,9 @@ type decoder struct {
 	*render.Live
 	stop  context.CancelFunc
 	ended chan struct{}
+	begun time.Time
+	fed   atomic.Uint64 // place of the newest frame that it was given
+	live  bool          // what it shows is; used where pictures are shown
 }
 
 // follow keeps the newest frame until ctx ends.
@@ -84,7 +91,6 @@ func (p *projector) read(ctx context.Context) error {
 
 // start is where to read from: the newest frame, or the keyframe that leads to it where that is not far.
 func (p *projector) start(ctx context.Context) jetstream.OrderedConsumerConfig {
-	p.lead = 0
 	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{schema.FrameSubject(p.cam.Site, p.cam.ID)},
 		DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}
 	newest, err := p.floor.archive.Newest(ctx, p.cam)
@@ -95,7 +101,6 @@ func (p *projector) start(ctx context.Context) jetstream.OrderedConsumerConfig {
 	if err != nil {
 		return c // the next keyframe will do
 	}
-	p.lead = newest.Stream
 	c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, alone[0].Stream
 	return c
 }
@@ -119,12 +124,19 @@ func (p *projector) take(ctx context.Context, f *archive.Frame) {
 	head := *f.Frame
 	head.Data = nil
 	bare := &archive.Frame{Frame: &head, Stream: f.Stream, Stored: f.Stored}
-	past := f.Stream < p.lead && !f.Keyframe // it leads to what is live
-	p.decoder.Feed(f.Frame, p.show.width(), func(picture *schema.Frame) {
-		if !past {
+	d := p.decoder
+	d.fed.Store(f.Stream)
+	d.Feed(f.Frame, p.show.width(), func(picture *schema.Frame) {
+		if d.caughtUp(bare) {
 			p.showIt(bare, picture)
 		}
 	})
+}
+
+// caughtUp reports whether the decoder's next picture, that of f, is to be seen.
+func (d *decoder) caughtUp(f *archive.Frame) bool {
+	d.live = d.live || time.Since(f.Captured) <= nearBy || time.Since(d.begun) > leadMost
+	return d.live || f.Stream == d.fed.Load()
 }
 
 func (p *projector) showIt(f *archive.Frame, picture *schema.Frame) {
@@ -158,7 +170,7 @@ func (p *projector) beginDecoder(ctx context.Context) {
 		return // keyframes are shown until there is room
 	}
 	ctx, stop := context.WithCancel(ctx)
-	d := &decoder{Live: live, stop: stop, ended: make(chan struct{})}
+	d := &decoder{Live: live, stop: stop, ended: make(chan struct{}), begun: time.Now()}
 	go func() {
 		defer close(d.ended)
 		if err := live.Run(ctx); err != nil {
