@@ -56,7 +56,11 @@ func (c *control) pictureOf(ctx context.Context, cam archive.Camera, r snapshotR
 	}
 	shown := frames[len(frames)-1]
 	if r.At.IsZero() {
-		return c.app.render.Newest(ctx, shown, r.Width)
+		latest, err := c.app.render.Newest(ctx, shown, r.Width)
+		if err != nil {
+			return nil, nil, err
+		}
+		return latest.Frame, latest.JPEG, nil
 	}
 	jpeg, err := c.app.render.Still(ctx, archive.Bare(frames), r.Width)
 	return shown, jpeg, err

@@ -146,7 +146,7 @@ func checkStalled(t *testing.T, r *running) {
 
 func TestReader_FloodOnStderrHoldsNothingUp(t *testing.T) {
 	t.Parallel()
-	flood := `head -c 30000000 /dev/zero | tr '\0' 'x' >&2; yes "a warning" | head -n 1000000 >&2; cat a.nut; head -c 3000000 /dev/zero >&2; echo >&2; echo last words >&2`
+	flood := `head -c 5000000 /dev/zero | tr '\0' 'x' >&2; yes "a warning" | head -n 100000 >&2; cat a.nut; head -c 3000000 /dev/zero >&2; echo >&2; echo last words >&2`
 	r := start(t, config("rtsp://127.0.0.1:1/none", camera.ModeJPEG), script(t, flood, map[string][]byte{"a.nut": recorded(t, 3)}))
 	checkFrames(t, r.waitFrames(3, time.Minute)[:3])
 	s := r.waitState(schema.CameraBackoff, 1, time.Minute)[0]

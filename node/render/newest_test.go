@@ -71,11 +71,15 @@ func keyframesOf(t *testing.T, camera, contentType, size string, epoch int64) (a
 // newest asks for a camera's newest picture, and checks that it is that of the frame which it says it is.
 func newest(t *testing.T, r *render.Renderer, f *archive.Frame, width int) *archive.Frame {
 	t.Helper()
-	shownFrame, data, err := r.Newest(t.Context(), f, width)
+	latest, err := r.Newest(t.Context(), f, width)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := shown(t, data)
+	shownFrame := latest.Frame
+	m := shown(t, latest.JPEG)
+	if isNewest := shownFrame.ID() == f.ID(); (latest.Debt == 0) != isNewest {
+		t.Errorf("the picture of %s while %s is the newest is said to leave %v to do", shownFrame.ID(), f.ID(), latest.Debt)
+	}
 	want := math.Round(float64(8*(shownFrame.Seq-1)) * 255 / 219)
 	if y := float64(m.Y[m.YOffset(m.Rect.Dx()/2, m.Rect.Dy()/2)]); math.Abs(y-want) > 3 || shownFrame.Camera != f.Camera ||
 		shownFrame.Stream != shownFrame.Seq {

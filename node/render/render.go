@@ -45,6 +45,7 @@ type Renderer struct {
 	kept    cache
 	flights map[stillKey]*flight
 	newest  map[view]sighting
+	usual   time.Duration // that a decoder which stands by takes for a picture
 
 	encoder encoder
 }

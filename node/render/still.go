@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/edge-video/edge-video/schema"
 )
@@ -95,15 +96,27 @@ func (r *Renderer) begin(key stillKey, f *schema.Frame) bool {
 	if r.flights[key] != nil {
 		return true
 	}
-	made := &flight{done: make(chan struct{})}
+	made, began := &flight{done: make(chan struct{})}, time.Now()
 	taken := r.standby.take(task{f, key.width, func(jpeg []byte, err error) {
 		made.jpeg, made.err, made.gone = jpeg, err, err != nil
+		r.note(time.Since(began))
 		r.land(key, made)
 	}})
 	if taken {
 		r.flights[key] = made
 	}
 	return taken
+}
+
+// note remembers what a decoder that stands by took for a picture.
+func (r *Renderer) note(took time.Duration) {
+	const weight = 8
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.usual == 0 {
+		r.usual = took
+	}
+	r.usual += (took - r.usual) / weight
 }
 
 // land makes known what has come of a flight.

@@ -59,11 +59,11 @@ func (s *Server) latest(ctx context.Context, w http.ResponseWriter, r *request, 
 	if holds(r.Header.Get("If-None-Match"), etag(frame, width)) {
 		return s.shown(w, r, frame, nil, width, began)
 	}
-	frame, jpeg, err := s.parts.Pictures.Newest(ctx, frame, width)
+	latest, err := s.parts.Pictures.Newest(ctx, frame, width)
 	if err != nil {
 		return missing(err)
 	}
-	return s.shown(w, r, frame, jpeg, width, began)
+	return s.shown(w, r, latest.Frame, latest.JPEG, width, began.Add(-latest.Debt))
 }
 
 // stored is one frame by its place in the stream: its body as it is, or a picture of it.
@@ -122,7 +122,7 @@ func (s *Server) picture(ctx context.Context, w http.ResponseWriter, r *request,
 	return s.shown(w, r, frame, jpeg, width, began)
 }
 
-// shown sends a frame's picture, which need not be there for whoever has it.
+// shown sends a frame's picture, which need not be there for whoever has it. Its cost is the time since began.
 func (s *Server) shown(w http.ResponseWriter, r *request, frame *archive.Frame, jpeg []byte, width int, began time.Time) error {
 	h := w.Header()
 	h.Set("Etag", etag(frame, width))

@@ -17,6 +17,9 @@ import (
 	"time"
 )
 
+// cameraNiceness is how much a timed camera's encoder goes before all else.
+const cameraNiceness = -10
+
 // TimedCamera is a live camera whose every picture shows the time at which it was handed to the encoder; [TimeIn] reads it. FFmpeg
 // encodes and packs the pictures, and each RTSP client is sent them from the moment it asks. It has sensor noise.
 type TimedCamera struct {
@@ -51,6 +54,8 @@ func StartTimed(t testing.TB, o RTSPOptions) *TimedCamera {
 	if err := encoder.Start(); err != nil {
 		t.Fatalf("starting ffmpeg: %v", err)
 	}
+	// A camera is a machine of its own: what the node and its tests do does not hold it up. Where that is not allowed it is as any other.
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, encoder.Process.Pid, cameraNiceness)
 	ended := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() { cam.draw(pictures, o, ended) })
