@@ -6,6 +6,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 FUZZTIME ?= 30s
 NATS_CLI := v0.5.1
 export PATH := $(CURDIR)/bin:$(PATH)
+# Without the checkout's path in them, compiled packages serve all checkouts.
+export GOFLAGS := $(GOFLAGS) -trimpath
 
 APT_RUN := ffmpeg
 APT_TEST := ffmpeg redis-server rabbitmq-server mosquitto mosquitto-clients python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
@@ -17,15 +19,15 @@ help: ## print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 build: ## compile bin/edge-video
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/edge-video ./cmd/edge-video
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o bin/edge-video ./cmd/edge-video
 
 run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL, REDIS_URL or MQTT_URL is set
 	bin/edge-video demo
 
-# The packages that take longest come first, so that all others run beside them. Linking takes half the time without debug information, and
-# vet is part of lint.
+# The packages that take longest come first, so that all others run beside them. Linking takes half the time without debug information, vet
+# is part of lint, and what passed before says nothing of the programs that tests run today.
 test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis, Mosquitto and Prometheus
-	$(GO) test -race -vet=off -ldflags=-w -p 2 -timeout 20m ./test/e2e ./node/camera ./test/page ./...
+	$(GO) test -race -count=1 -vet=off -ldflags=-w -p 2 -timeout 20m ./test/e2e ./node/camera ./test/page ./...
 
 soak: deps ## the long form of the tests that `make test` scales down
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9|TestLinks|TestCluster' ./test/e2e
