@@ -122,7 +122,7 @@ func visit(sites []*site, do func(*site)) {
 
 // hasten sees to the sites that catch up until the next look is due. It reports false when ctx ends.
 func hasten(ctx context.Context, sites []*site, due <-chan time.Time) bool {
-	tick := time.NewTicker(pacePeriod)
+	tick := time.NewTicker(firstPeriod)
 	defer tick.Stop()
 	for {
 		select {

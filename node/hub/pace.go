@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// pacePeriod is how often the mirror of a site that catches up is looked at.
-	pacePeriod = 250 * time.Millisecond
+	// pacePeriod is how often the mirror of a site that catches up is looked at, firstPeriod the same until it is known how fast that goes.
+	pacePeriod, firstPeriod = 250 * time.Millisecond, 50 * time.Millisecond
 	// inFlightTime is how long what is on its way takes over a link at the rate that it has shown.
 	inFlightTime = time.Second
 	// inFlightMost is the most that is on its way, which a server of nats-server has in flow control.
@@ -37,6 +37,10 @@ func (p *pace) begin(mirror *jetstream.StreamInfo) {
 
 // quicken sets what may be on its way from a site that catches up by the rate at which it comes.
 func (s *site) quicken(ctx context.Context) {
+	p := &s.pace
+	if p.bytes > 0 && time.Since(p.at) < pacePeriod {
+		return
+	}
 	asking, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	stream, err := s.hub.js.Stream(asking, schema.MirrorStream(schema.StreamFrames, s.name))
@@ -44,10 +48,13 @@ func (s *site) quicken(ctx context.Context) {
 		return // the next look says why
 	}
 	info := stream.CachedInfo()
-	p, last, now := &s.pace, info.State.LastSeq, time.Now()
+	last, now := info.State.LastSeq, time.Now()
 	if m := link(info); m.Active >= 0 && m.Lag == 0 {
 		*p = pace{bytes: p.bytes}
 		return
+	}
+	if now.Sub(p.at) < pacePeriod && last < p.seq+uint64(s.consumer.MaxAckPending)/2 {
+		return // too little to tell
 	}
 	if last > p.seq {
 		came := float64(last-p.seq) * float64(s.frameBytes)
