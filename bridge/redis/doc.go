@@ -2,9 +2,12 @@
 // stream of bounded length that tells readers about it, and a key with each camera's newest frame.
 //
 // A frame is confirmed when the server that has its key has replied to all its commands; replicas are not waited for. Entries of a
-// stream arrive in the order of the frames, and never ahead of their frame.
+// stream arrive in the order of each camera's frames, and never ahead of their frame.
 //
-// With Sentinel each connection goes to the master that a Sentinel names. A failover ends the connection, and the next one begins with
+// Two connections share the cameras, so that the server has work while one of them is filled; with an adaptive time to live, and in a
+// cluster, there is one for all. When one is lost the other ends with it.
+//
+// With Sentinel the connections go to the master that a Sentinel names. A failover ends them, and the next begin with
 // the first frame that was not confirmed: frames that the old master had confirmed and not replicated are lost, since it was the only one
 // to have them.
 //

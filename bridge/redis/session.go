@@ -15,7 +15,7 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// Bounds of what a sink holds without an answer, and of one pipeline.
+// Bounds of what a sink holds without an answer, in all its sessions, and of one pipeline.
 const (
 	windowFrames = 128
 	windowBytes  = 16 << 20
@@ -25,7 +25,7 @@ const (
 
 var errGivenUp = errors.New("the connection was closed")
 
-// session is one connection, or those to the masters of a cluster, from Connect to Close.
+// session is one of a sink's connections, or those to the masters of a cluster, from Connect to Close.
 type session struct {
 	*bridge.Window
 	cfg     *Config
@@ -33,7 +33,7 @@ type session struct {
 	closing atomic.Bool
 	ended   chan struct{}
 
-	learned *atomic.Int64 // the limit that the next connection begins with
+	learned *atomic.Int64 // the limit that the next sessions begin with
 
 	// the flusher's alone
 	limit limit
@@ -43,10 +43,10 @@ type session struct {
 	adaptive *adaptive
 }
 
-// start makes a session with a server that has just been reached.
-func start(ctx context.Context, to server, sink *Sink) (*session, error) {
-	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
-		learned: &sink.limit, limit: limit(sink.limit.Swap(0)), adaptive: sink.adaptive}
+// start makes one of n sessions with a server that has just been reached, which takes frames of most bytes as far as is known.
+func start(ctx context.Context, to server, sink *Sink, most limit, n int) (*session, error) {
+	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames/n, windowBytes/n), ended: make(chan struct{}),
+		learned: &sink.limit, limit: most, adaptive: sink.adaptive}
 	stop := context.AfterFunc(ctx, s.GiveUp)
 	err := to.ping(ctx)
 	if !stop() {

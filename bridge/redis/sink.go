@@ -49,21 +49,40 @@ func (s *Sink) Report(to func(schema.Event)) {
 	}
 }
 
-// Connect dials Redis, authenticates, and asks for a sign of life.
+// Connect dials Redis, authenticates, and asks for a sign of life, over each of the connections that share the cameras. The client of a
+// cluster has its own, and what an adaptive time to live goes by belongs to one.
 func (s *Sink) Connect(ctx context.Context) error {
 	if err := s.Close(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
+	n := lanesMost
+	if s.cfg.Cluster || s.adaptive != nil {
+		n = 1
+	}
+	l := &lanes{of: map[string]*session{}}
+	for most := limit(s.limit.Swap(0)); len(l.sessions) < n; {
+		one, err := s.begin(ctx, most, n)
+		if err != nil {
+			l.End()
+			return err
+		}
+		l.sessions = append(l.sessions, one)
+	}
+	s.Set(l)
+	return nil
+}
+
+// begin makes one of n sessions.
+func (s *Sink) begin(ctx context.Context, most limit, n int) (*session, error) {
 	to, err := s.reach(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to redis: %w", classify(err))
+		return nil, fmt.Errorf("connecting to redis: %w", classify(err))
 	}
-	started, err := start(ctx, to, s)
+	one, err := start(ctx, to, s, most, n)
 	if err != nil {
-		return fmt.Errorf("connecting to redis at %s: %w", to.address(), err)
+		return nil, fmt.Errorf("connecting to redis at %s: %w", to.address(), err)
 	}
-	s.Set(started)
-	return nil
+	return one, nil
 }

@@ -38,8 +38,8 @@ const (
 )
 
 // BenchmarkBridgeRedis is how many frames of 64 KiB a second a bridge delivers from a backlog, beside the bare client storing the same in
-// the same Redis. On one and the same machine the bare client does 14,000 a second in some runs and 45,000 in others; the bridge does
-// 12,000 to 18,000, of the 20,000 that can be read from a stream.
+// the same Redis. How fast either is depends on whether the system's memory is cold: on one and the same machine the bare client does
+// 8,000 to 17,000 a second from run to run, the bridge 7,000 to 11,000.
 func BenchmarkBridgeRedis(b *testing.B) {
 	body := randomBody(b)
 	cache := harness.StartRedis(b, harness.RedisOptions{})
