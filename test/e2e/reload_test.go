@@ -66,9 +66,9 @@ func TestReload_TouchesWhatChangedAlone(t *testing.T) {
 	if out := request(t, n, "node.reload.test.node-1"); !strings.Contains(out, "bridges[other]: removed") {
 		t.Errorf("the answer is %q", out)
 	}
-	if got := n.Metric("edge_video_bridge_delivered_total", `bridge="other"`); got != 0 {
-		t.Error("metrics are left of the removed bridge")
-	}
+	harness.WaitFor(t, 20*time.Second, "the removed bridge's metrics to go with it", func() bool {
+		return n.Metric("edge_video_bridge_delivered_total", `bridge="other"`) == 0
+	})
 	if out := request(t, n, "node.reload.test.node-1"); !strings.Contains(out, "stream.max_age") {
 		t.Errorf("the answer is %q, want what still needs a restart", out)
 	}
