@@ -53,6 +53,10 @@ func (s *site) quicken(ctx context.Context) {
 		*p = pace{bytes: p.bytes}
 		return
 	}
+	if p.bytes == 0 && last == p.seq {
+		p.at = now // it has not begun
+		return
+	}
 	if now.Sub(p.at) < pacePeriod && last < p.seq+uint64(s.consumer.MaxAckPending)/2 {
 		return // too little to tell
 	}
