@@ -13,10 +13,11 @@ import (
 const lanesMost = 2
 
 // lanes are sessions that share the cameras, each with its own, whose frames so arrive in their order. All frames are answered in the
-// order in which they were pushed. The first session that is lost ends them all.
+// order in which they were pushed, and have their room until then. The first session that is lost ends them all.
 type lanes struct {
+	*bridge.Window
 	sessions []*session
-	of       map[string]*session // by camera; the pusher's alone
+	ended    chan struct{} // closed when every frame has been handed to its session
 
 	mu    sync.Mutex
 	open  []*answer // those that are not told yet
@@ -26,25 +27,43 @@ type lanes struct {
 
 // answer is what has come of a frame.
 type answer struct {
-	done  func(error)
+	item  bridge.Item
 	known bool
 	err   error
 }
 
-// Push implements [bridge.Connection].
-func (l *lanes) Push(ctx context.Context, it bridge.Item) {
-	camera := it.Frame.Site + "." + it.Frame.Camera
-	s := l.of[camera]
-	if s == nil {
-		s = l.sessions[len(l.of)%len(l.sessions)]
-		l.of[camera] = s
+// share begins to share cameras among sessions.
+func share(sessions []*session) *lanes {
+	l := &lanes{Window: bridge.NewWindow(windowFrames, windowBytes), sessions: sessions, ended: make(chan struct{})}
+	go l.run()
+	return l
+}
+
+// run hands each frame to the session of its camera, which has room for what there is in all.
+func (l *lanes) run() {
+	defer close(l.ended)
+	of := map[string]*session{} // by camera
+	var items []bridge.Item
+	for {
+		items = l.Take(items)
+		if len(items) == 0 {
+			return
+		}
+		for _, it := range items {
+			camera := it.Frame.Site + "." + it.Frame.Camera
+			s := of[camera]
+			if s == nil {
+				s = l.sessions[len(of)%len(l.sessions)]
+				of[camera] = s
+			}
+			a := &answer{item: it}
+			l.mu.Lock()
+			l.open = append(l.open, a)
+			l.mu.Unlock()
+			it.Done = func(err error) { l.answered(a, err) }
+			s.Push(context.Background(), it)
+		}
 	}
-	a := &answer{done: it.Done}
-	it.Done = func(err error) { l.answered(a, err) }
-	l.mu.Lock()
-	l.open = append(l.open, a)
-	l.mu.Unlock()
-	s.Push(ctx, it)
 }
 
 // answered notes what has come of a frame, and tells what is known of the first ones.
@@ -63,7 +82,7 @@ func (l *lanes) answered(a *answer, err error) {
 		if l.lost {
 			first.err = l.cause
 		}
-		first.done(first.err)
+		l.Answer(first.item, first.err)
 	}
 }
 
@@ -77,6 +96,8 @@ func (l *lanes) GiveUp() {
 // End implements [bridge.Connection].
 func (l *lanes) End() {
 	l.GiveUp()
+	l.Close()
+	<-l.ended
 	for _, s := range l.sessions {
 		s.End()
 	}

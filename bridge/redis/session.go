@@ -15,7 +15,7 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// Bounds of what a sink holds without an answer, in all its sessions, and of one pipeline.
+// Bounds of what a sink holds without an answer, and of one pipeline.
 const (
 	windowFrames = 128
 	windowBytes  = 16 << 20
@@ -43,9 +43,9 @@ type session struct {
 	adaptive *adaptive
 }
 
-// start makes one of n sessions with a server that has just been reached, which takes frames of most bytes as far as is known.
-func start(ctx context.Context, to server, sink *Sink, most limit, n int) (*session, error) {
-	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames/n, windowBytes/n), ended: make(chan struct{}),
+// start makes a session with a server that has just been reached, which takes frames of most bytes as far as is known.
+func start(ctx context.Context, to server, sink *Sink, most limit) (*session, error) {
+	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
 		learned: &sink.limit, limit: most, adaptive: sink.adaptive}
 	stop := context.AfterFunc(ctx, s.GiveUp)
 	err := to.ping(ctx)

@@ -61,26 +61,32 @@ func (s *Sink) Connect(ctx context.Context) error {
 	if s.cfg.Cluster || s.adaptive != nil {
 		n = 1
 	}
-	l := &lanes{of: map[string]*session{}}
-	for most := limit(s.limit.Swap(0)); len(l.sessions) < n; {
-		one, err := s.begin(ctx, most, n)
+	var sessions []*session
+	for most := limit(s.limit.Swap(0)); len(sessions) < n; {
+		one, err := s.begin(ctx, most)
 		if err != nil {
-			l.End()
+			for _, begun := range sessions {
+				begun.End()
+			}
 			return err
 		}
-		l.sessions = append(l.sessions, one)
+		sessions = append(sessions, one)
 	}
-	s.Set(l)
+	if n == 1 {
+		s.Set(sessions[0])
+	} else {
+		s.Set(share(sessions))
+	}
 	return nil
 }
 
-// begin makes one of n sessions.
-func (s *Sink) begin(ctx context.Context, most limit, n int) (*session, error) {
+// begin makes one session with the server, which takes frames of most bytes as far as is known.
+func (s *Sink) begin(ctx context.Context, most limit) (*session, error) {
 	to, err := s.reach(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to redis: %w", classify(err))
 	}
-	one, err := start(ctx, to, s, most, n)
+	one, err := start(ctx, to, s, most)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to redis at %s: %w", to.address(), err)
 	}
