@@ -79,6 +79,20 @@ func (w *Window) Take(used []Item) []Item {
 	}
 }
 
+// Each takes frame after frame, and returns when the window is closed and empty.
+func (w *Window) Each(do func(Item)) {
+	var items []Item
+	for {
+		items = w.Take(items)
+		if len(items) == 0 {
+			return
+		}
+		for _, it := range items {
+			do(it)
+		}
+	}
+}
+
 // Answer ends a taken frame.
 func (w *Window) Answer(it Item, err error) {
 	it.Done(err)

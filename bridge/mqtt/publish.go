@@ -38,16 +38,7 @@ func newPublisher(s *session) *publisher {
 // run publishes what is queued, until the queue is closed.
 func (p *publisher) run() {
 	defer close(p.sent)
-	var items []bridge.Item
-	for {
-		items = p.Take(items)
-		if len(items) == 0 {
-			return
-		}
-		for _, it := range items {
-			p.publish(it)
-		}
-	}
+	p.Each(p.publish)
 }
 
 func (p *publisher) publish(it bridge.Item) {

@@ -40,16 +40,7 @@ func newPublisher(s *session, maxBody int64) *publisher {
 // run publishes what is queued, until the queue is closed.
 func (p *publisher) run() {
 	defer close(p.sent)
-	var items []bridge.Item
-	for {
-		items = p.Take(items)
-		if len(items) == 0 {
-			return
-		}
-		for _, it := range items {
-			p.sent <- p.publish(it)
-		}
-	}
+	p.Each(func(it bridge.Item) { p.sent <- p.publish(it) })
 }
 
 // expiration is a time as the broker reads it, "" for none.

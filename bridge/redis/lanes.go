@@ -43,27 +43,20 @@ func share(sessions []*session) *lanes {
 func (l *lanes) run() {
 	defer close(l.ended)
 	of := map[string]*session{} // by camera
-	var items []bridge.Item
-	for {
-		items = l.Take(items)
-		if len(items) == 0 {
-			return
+	l.Each(func(it bridge.Item) {
+		camera := it.Frame.Site + "." + it.Frame.Camera
+		s := of[camera]
+		if s == nil {
+			s = l.sessions[len(of)%len(l.sessions)]
+			of[camera] = s
 		}
-		for _, it := range items {
-			camera := it.Frame.Site + "." + it.Frame.Camera
-			s := of[camera]
-			if s == nil {
-				s = l.sessions[len(of)%len(l.sessions)]
-				of[camera] = s
-			}
-			a := &answer{item: it}
-			l.mu.Lock()
-			l.open = append(l.open, a)
-			l.mu.Unlock()
-			it.Done = func(err error) { l.answered(a, err) }
-			s.Push(context.Background(), it)
-		}
-	}
+		a := &answer{item: it}
+		l.mu.Lock()
+		l.open = append(l.open, a)
+		l.mu.Unlock()
+		it.Done = func(err error) { l.answered(a, err) }
+		s.Push(context.Background(), it)
+	})
 }
 
 // answered notes what has come of a frame, and tells what is known of the first ones.
