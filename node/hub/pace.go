@@ -22,23 +22,48 @@ const (
 // pace is how fast the mirror of a site that catches up goes. The site's server waits for an answer when as much is on its way as may be, so
 // that a fast link is never full with what a slow one bears.
 type pace struct {
-	eager bool // the mirror is looked at more often
+	eager bool      // the mirror is looked at more often
+	since time.Time // it is
 	seq   uint64
 	at    time.Time // when the mirror was at seq, zero before
 	bytes uint64    // what may be on its way, 0 before the rate is known
 }
 
 // begin is called with what a look has found.
-func (p *pace) begin(mirror *jetstream.StreamInfo) {
+func (p *pace) begin(mirror *jetstream.StreamInfo, now time.Time) {
 	if p.eager && p.at.IsZero() {
-		p.seq, p.at = mirror.State.LastSeq, time.Now()
+		p.seq, p.at, p.since = mirror.State.LastSeq, now, now
 	}
+}
+
+// take is called with what a later look has found, of frames of that many bytes on average and of which so many may be on their way. It
+// reports whether the rate is known anew.
+func (p *pace) take(mirror *jetstream.StreamInfo, frameBytes uint64, window int, now time.Time) bool {
+	last, from := mirror.State.LastSeq, link(mirror)
+	waits := p.bytes == 0 && last == p.seq
+	// A mirror knows of what it lacks from the first message on.
+	if from.Active >= 0 && from.Lag == 0 && (!waits || now.Sub(p.since) > silence) {
+		*p = pace{bytes: p.bytes}
+		return false
+	}
+	if waits {
+		p.at = now
+		return false
+	}
+	if now.Sub(p.at) < pacePeriod && last < p.seq+uint64(window)/2 {
+		return false // too little to tell
+	}
+	if last > p.seq {
+		came := float64(last-p.seq) * float64(frameBytes)
+		p.bytes = uint64(came * inFlightTime.Seconds() / now.Sub(p.at).Seconds())
+	}
+	p.seq, p.at = last, now
+	return true
 }
 
 // quicken sets what may be on its way from a site that catches up by the rate at which it comes.
 func (s *site) quicken(ctx context.Context) {
-	p := &s.pace
-	if p.bytes > 0 && time.Since(p.at) < pacePeriod {
+	if s.pace.bytes > 0 && time.Since(s.pace.at) < pacePeriod {
 		return
 	}
 	asking, cancel := context.WithTimeout(ctx, apiTimeout)
@@ -47,24 +72,9 @@ func (s *site) quicken(ctx context.Context) {
 	if err != nil || link(stream.CachedInfo()) == nil {
 		return // the next look says why
 	}
-	info := stream.CachedInfo()
-	last, now := info.State.LastSeq, time.Now()
-	if m := link(info); m.Active >= 0 && m.Lag == 0 {
-		*p = pace{bytes: p.bytes}
+	if !s.pace.take(stream.CachedInfo(), s.frameBytes, s.consumer.MaxAckPending, time.Now()) {
 		return
 	}
-	if p.bytes == 0 && last == p.seq {
-		p.at = now // it has not begun
-		return
-	}
-	if now.Sub(p.at) < pacePeriod && last < p.seq+uint64(s.consumer.MaxAckPending)/2 {
-		return // too little to tell
-	}
-	if last > p.seq {
-		came := float64(last-p.seq) * float64(s.frameBytes)
-		p.bytes = uint64(came * inFlightTime.Seconds() / now.Sub(p.at).Seconds())
-	}
-	p.seq, p.at = last, now
 	if wanted, now := s.window(), s.consumer.MaxAckPending; wanted > now*3/2 || wanted < now/2 {
 		if err := s.widen(ctx, wanted); err != nil {
 			s.log.Debug("changing what may be on its way", "messages", wanted, "err", err)

@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/edge-video/edge-video/node"
+	"github.com/edge-video/edge-video/node/hub"
 	"github.com/edge-video/edge-video/schema"
 	"github.com/edge-video/edge-video/test/harness"
 )
@@ -40,4 +43,32 @@ func TestHub_WhatIsOnItsWayFollowsTheRateOfTheLink(t *testing.T) {
 	}
 	link.Shape(1<<30, 0)
 	mirrored(t, h, site)
+}
+
+// TestPace_AMirrorThatHasNothingYetMayStillHaveMuchToCatchUpWith holds that a mirror which does not know yet that it lacks frames, since none
+// has come, gets its rate like any other, and that one which has nothing to catch up with is left alone after a while.
+func TestPace_AMirrorThatHasNothingYetMayStillHaveMuchToCatchUpWith(t *testing.T) {
+	t.Parallel()
+	const size, window = 64 << 10, 64
+	began := time.Now()
+	at := func(d time.Duration) time.Time { return began.Add(d) }
+	mirror := func(last, lag uint64) *jetstream.StreamInfo {
+		return &jetstream.StreamInfo{State: jetstream.StreamState{LastSeq: last}, Mirror: &jetstream.StreamSourceInfo{Lag: lag}}
+	}
+	var p hub.Pace
+	p.Begin(mirror(0, 0), began)
+	if p.Take(mirror(0, 0), size, window, at(100*time.Millisecond)) || !p.Eager() {
+		t.Fatal("a mirror that nothing has come to yet is not looked at any more")
+	}
+	if !p.Take(mirror(100, 900), size, window, at(200*time.Millisecond)) || p.Bytes() != 1000*size {
+		t.Errorf("100 frames in 100 ms make %d bytes on their way, not those of a second", p.Bytes())
+	}
+	if p.Take(mirror(1000, 0), size, window, at(time.Second)) || p.Eager() {
+		t.Error("a mirror that has all is still looked at")
+	}
+	p = hub.Pace{}
+	p.Begin(mirror(7, 0), began)
+	if p.Take(mirror(7, 0), size, window, at(6*time.Second)) || p.Eager() {
+		t.Error("a mirror with nothing to catch up with is still looked at")
+	}
 }

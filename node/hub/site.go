@@ -109,7 +109,7 @@ func (s *site) look(ctx context.Context) {
 	}
 	if link(info) != nil {
 		s.see(info)
-		s.pace.begin(info)
+		s.pace.begin(info, time.Now())
 	}
 	if err := s.tellGaps(ctx, stream, info); err != nil {
 		s.log.Debug("looking for gaps in the mirror", "err", err)
