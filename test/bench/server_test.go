@@ -3,6 +3,7 @@ package bench_test
 import (
 	"context"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -16,14 +17,19 @@ func benchServer(b *testing.B, site string) node.ServerConfig {
 		Stream: node.StreamConfig{MaxAge: time.Hour, MaxBytes: 8 << 30, Replicas: 1, Sync: node.Sync{Interval: 2 * time.Second}}}
 }
 
-// startServer runs a server until stop.
+// startServer runs a server until stop, which removes its folder: what was written would else hold memory, and the next measurement be one
+// of how fast the system finds more.
 func startServer(b *testing.B, c node.ServerConfig) (s *node.Server, stop func()) {
 	b.Helper()
 	s, err := node.NewServer(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
-	stop = background(b, s.Run)
+	end := background(b, s.Run)
+	stop = func() {
+		end()
+		remove(b, c.DataDir)
+	}
 	select {
 	case <-s.Ready():
 	case <-time.After(time.Minute):
@@ -31,6 +37,13 @@ func startServer(b *testing.B, c node.ServerConfig) (s *node.Server, stop func()
 		b.Fatalf("the server of %s is not ready: %v", c.Site, s.Err())
 	}
 	return s, stop
+}
+
+func remove(b *testing.B, dir string) {
+	b.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		b.Error(err)
+	}
 }
 
 // background runs what has a Run until stop, which waits for its end.

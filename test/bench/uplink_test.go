@@ -119,6 +119,7 @@ func bareServer(b *testing.B, o *server.Options) (s *server.Server, stop func())
 	stop = func() {
 		s.Shutdown()
 		s.WaitForShutdown()
+		remove(b, o.StoreDir)
 	}
 	if !s.ReadyForConnections(10 * time.Second) {
 		stop()
