@@ -29,7 +29,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "The bridge's breaker: 0 closed, 1 half-open, 2 open."}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "edge_video_delivery_latency_seconds",
 			Help:    "Time from the capture of a frame to the sink's confirmation.",
-			Buckets: []float64{.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 60, 600, 3600}}),
+			Buckets: []float64{.01, .02, .03, .05, .07, .1, .15, .2, .3, .5, 1, 2, 5, 10, 60, 600, 3600}}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_faults_total",
 			Help: "Connections of the sink, and tries to make one, that ended in a fault."}, []string{"reason"}),
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_missed_frames_total",

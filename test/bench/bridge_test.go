@@ -38,8 +38,8 @@ const (
 )
 
 // BenchmarkBridgeRedis is how many frames of 64 KiB a second a bridge delivers from a backlog, beside the bare client storing the same in
-// the same Redis. How fast either is depends on whether the system's memory is cold: on one and the same machine the bare client does
-// 8,000 to 17,000 a second from run to run, the bridge 7,000 to 11,000.
+// the same Redis. How fast either is depends on whether the system has memory at hand or has to find it: where that is a host's, the bare
+// client has done 5,000 to 20,000 a second on one and the same machine.
 func BenchmarkBridgeRedis(b *testing.B) {
 	body := randomBody(b)
 	cache := harness.StartRedis(b, harness.RedisOptions{})

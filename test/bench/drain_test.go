@@ -134,7 +134,7 @@ func BenchmarkDelivery(b *testing.B) {
 }
 
 // latencyBounds are the first bounds of the histogram, in seconds.
-var latencyBounds = [...]float64{.01, .02, .05, .1, .2, .5, 1}
+var latencyBounds = [...]float64{.01, .02, .03, .05, .07, .1, .15, .2, .3, .5, 1}
 
 // delivery is, by bridge, how many frames were delivered within each of the bounds, and in all.
 func (f bridged) delivery() map[string][]float64 {
