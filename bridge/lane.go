@@ -128,7 +128,7 @@ func (l *lane) hand(live context.Context, m jetstream.Msg) error {
 // deliver gives a frame to the sink, or passes over it as the bridge's policies say.
 func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.MsgMetadata, f *schema.Frame) error {
 	w, seq := l.session.worker, meta.Sequence.Stream
-	name := f.Site + "." + f.Camera
+	name := f.CameraName()
 	cam, known := l.cameras[name]
 	if !known {
 		cam = l.track.camera(name)

@@ -48,6 +48,9 @@ type Frame struct {
 // Subject is the NATS subject the frame is published under.
 func (f *Frame) Subject() string { return FrameSubject(f.Site, f.Camera) }
 
+// CameraName is <site>.<camera>, as cameras of several sites are told apart.
+func (f *Frame) CameraName() string { return f.Site + "." + f.Camera }
+
 // ID is the frame's identity, <site>.<camera>.<epoch>.<seq>: the Nats-Msg-Id, the AMQP message-id and the base of Redis keys.
 func (f *Frame) ID() string {
 	b := make([]byte, 0, len(f.Site)+len(f.Camera)+32)

@@ -70,7 +70,7 @@ func newAdaptive(cfg *Config, log *slog.Logger, reg prometheus.Registerer) *adap
 func (a *adaptive) camera(f *schema.Frame) *reads {
 	name := f.Camera
 	if f.Site != a.site {
-		name = f.Site + "." + f.Camera
+		name = f.CameraName()
 	}
 	c := a.cameras[name]
 	if c == nil {

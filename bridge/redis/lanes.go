@@ -44,7 +44,7 @@ func (l *lanes) run() {
 	defer close(l.ended)
 	of := map[string]*session{} // by camera
 	l.Each(func(it bridge.Item) {
-		camera := it.Frame.Site + "." + it.Frame.Camera
+		camera := it.Frame.CameraName()
 		s := of[camera]
 		if s == nil {
 			s = l.sessions[len(of)%len(l.sessions)]

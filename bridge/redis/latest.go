@@ -50,7 +50,7 @@ func beside(key string) string {
 func newest(items []bridge.Item) (marked [batchFrames]bool) {
 	best := make(map[string]int, 8)
 	for i, it := range items {
-		camera := it.Frame.Site + "." + it.Frame.Camera
+		camera := it.Frame.CameraName()
 		if b, ok := best[camera]; !ok || older(items[b].Frame, it.Frame) {
 			best[camera] = i
 		}

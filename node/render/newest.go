@@ -65,7 +65,7 @@ func (r *Renderer) ready(f *archive.Frame, width int, now time.Time) *Latest {
 		r.sight(f, width, now)
 		return &Latest{Frame: f, JPEG: jpeg}
 	}
-	last, ok := r.newest[view{nameOf(f.Frame), width}]
+	last, ok := r.newest[view{f.Frame.CameraName(), width}]
 	if !ok || now.Sub(last.at) > newestLag {
 		return nil
 	}
@@ -78,7 +78,7 @@ func (r *Renderer) ready(f *archive.Frame, width int, now time.Time) *Latest {
 
 // sight remembers that a frame was a camera's newest at a time. The lock is held.
 func (r *Renderer) sight(f *archive.Frame, width int, at time.Time) {
-	v := view{nameOf(f.Frame), width}
+	v := view{f.Frame.CameraName(), width}
 	last, known := r.newest[v]
 	if known && last.at.After(at) {
 		return

@@ -92,7 +92,7 @@ func (s *standby) take(t task) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil || time.Now().Before(s.lapses[nameOf(t.frame)].until) {
+	if s.ctx == nil || time.Now().Before(s.lapses[t.frame.CameraName()].until) {
 		return false
 	}
 	w := s.worker(kind{t.frame.ContentType, t.frame.Width, t.frame.Height, t.width})
@@ -118,8 +118,6 @@ func (s *standby) worker(k kind) *worker {
 	}
 	return w
 }
-
-func nameOf(f *schema.Frame) string { return f.Site + "." + f.Camera }
 
 // work sees to a decoder's tasks until nobody has any for a while, or ctx ends.
 func (s *standby) work(ctx context.Context, w *worker) {
@@ -205,9 +203,9 @@ func (s *standby) show(ctx context.Context, decoder **keyframes, t task) ([]byte
 
 // note remembers what came of a camera's keyframe.
 func (s *standby) note(f *schema.Frame, err error) {
-	pause := s.lapse(nameOf(f), err != nil)
+	pause := s.lapse(f.CameraName(), err != nil)
 	if err != nil {
-		s.log.Debug("a decoder has failed at a keyframe; the camera's pictures are made one by one for a while", "camera", nameOf(f),
+		s.log.Debug("a decoder has failed at a keyframe; the camera's pictures are made one by one for a while", "camera", f.CameraName(),
 			"pause", pause, "err", err)
 	}
 }

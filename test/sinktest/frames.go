@@ -106,7 +106,7 @@ func checkReceived(t testing.TB, b Broker, all []*schema.Frame) {
 // received waits until the broker has all frames, and returns their ids in the order of first arrival.
 func received(t testing.TB, b Broker, all []*schema.Frame) []string {
 	t.Helper()
-	prefix := all[0].Site + "." + all[0].Camera + "."
+	prefix := all[0].CameraName() + "."
 	var got []string
 	deadline := time.Now().Add(20 * time.Second)
 	tick := time.NewTicker(20 * time.Millisecond)
