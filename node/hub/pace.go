@@ -23,7 +23,7 @@ const (
 // that a fast link is never full with what a slow one bears.
 type pace struct {
 	eager bool      // the mirror is looked at more often
-	since time.Time // it is
+	since time.Time // when that began
 	seq   uint64
 	at    time.Time // when the mirror was at seq, zero before
 	bytes uint64    // what may be on its way, 0 before the rate is known

@@ -95,9 +95,7 @@ func TestDeploy_HubSiteAndClusterRunFromTheirFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, command := range documented(t, "README.md", "^nats kv ls leases") {
-			if out := shell(t, nodes[0], command); !strings.Contains(string(out), "lisbon.") {
-				t.Errorf("%s shows no lease:\n%s", command, out)
-			}
+			harness.WaitFor(t, time.Minute, command+" to show a lease", func() bool { return strings.Contains(string(shell(t, nodes[0], command)), "lisbon.") })
 		}
 		if info := stream.CachedInfo(); info.Config.Replicas != 3 || info.Cluster == nil || len(info.Cluster.Replicas) != 2 {
 			t.Errorf("FRAMES is held by %+v", info.Cluster)
