@@ -102,7 +102,7 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 const prompt = 10 * time.Millisecond
 
 // tries is how often a reader may show that it keeps the time. What other tests do beside costs some pictures in a hundred their time.
-const tries = 5
+const tries = 10
 
 // errorOf is the 99th percentile of what lies between the times that frames were captured at and those which their pictures say. It is not
 // ok where the camera itself was held up: then it says nothing.
