@@ -24,14 +24,19 @@ build: ## compile bin/edge-video
 run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL, REDIS_URL or MQTT_URL is set
 	bin/edge-video demo
 
-# The packages that take longest come first, so that all others run beside them. Linking takes half the time without debug information, vet
-# is part of lint, and what passed before says nothing of the programs that tests run today.
+# Tests named TestTime hold a time to live pictures, so nothing runs beside them. Of the others the packages that take longest come first, so
+# that the rest run beside them. Linking takes half the time without debug information, vet is part of lint, and what passed before says
+# nothing of the programs that tests run today.
+TEST := $(GO) test -race -count=1 -vet=off -ldflags=-w -timeout 20m
+TIMED = $(shell grep -rl --include='*_test.go' '^func TestTime' . | xargs dirname | sort -u)
+
 test: deps ## pass every test, with real FFmpeg, RTSP, RabbitMQ, Redis, Mosquitto and Prometheus
-	$(GO) test -race -count=1 -vet=off -ldflags=-w -p 2 -timeout 20m ./test/e2e ./node/camera ./test/page ./...
+	$(TEST) -p 2 -skip '^TestTime' ./test/e2e ./node/camera ./test/page ./...
+	$(TEST) -p 1 -run '^TestTime' $(TIMED)
 
 soak: deps ## the long form of the tests that `make test` scales down
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 3h -run 'Kill9|TestLinks|TestCluster' ./test/e2e
-	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestTime|TestPace' ./node/camera
+	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run TestTime ./node/camera
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -timeout 1h -run 'TestSink/Cuts' ./bridge/rabbitmq
 	EDGE_VIDEO_SOAK=1 $(GO) test -race -v -run TestCrowd ./node/web
 

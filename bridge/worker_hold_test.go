@@ -136,8 +136,7 @@ func TestWorker_FaultsHaveTheirNameEverywhere(t *testing.T) {
 	}
 }
 
-func TestWorker_HungSinkIsSeenAndRecoveryIsSwift(t *testing.T) {
-	t.Parallel()
+func TestTime_HungSinkIsSeenAndRecoveryIsSwift(t *testing.T) {
 	s := startStream(t)
 	s.publish(1, 20)
 	c := config()
@@ -146,7 +145,6 @@ func TestWorker_HungSinkIsSeenAndRecoveryIsSwift(t *testing.T) {
 	sink := newBroker()
 	b := s.run(c, sink)
 	s.waitAcked(20)
-	seen, back := time.Hour, time.Hour // the best of a few, on a machine that has other things to do
 	last := uint64(20)
 	for range 5 {
 		sink.holding.Store(true)
@@ -156,7 +154,9 @@ func TestWorker_HungSinkIsSeenAndRecoveryIsSwift(t *testing.T) {
 		harness.WaitFor(t, 30*time.Second, "a frame in flight", func() bool { return sink.count() > before })
 		began := time.Now()
 		harness.WaitFor(t, 30*time.Second, "an open breaker", func() bool { return b.Health().State == schema.BreakerOpen })
-		seen = min(seen, time.Since(began))
+		if seen := time.Since(began); seen > c.Timeout+time.Second {
+			t.Errorf("seen after %v, want %v and a second", seen, c.Timeout)
+		}
 		if h := b.Health(); h.Fault != bridge.FaultTimeout {
 			t.Errorf("seen as %q, want %q", h.Fault, bridge.FaultTimeout)
 		}
@@ -164,13 +164,9 @@ func TestWorker_HungSinkIsSeenAndRecoveryIsSwift(t *testing.T) {
 		sink.holding.Store(false)
 		began = time.Now()
 		harness.WaitFor(t, 30*time.Second, "the first frame", func() bool { return b.Health().Delivered > delivered })
-		back = min(back, time.Since(began))
-		if seen <= c.Timeout+time.Second && back <= 2*time.Second {
-			break
+		if back := time.Since(began); back > 2*time.Second {
+			t.Errorf("back after %v, want 2 s", back)
 		}
-	}
-	if seen > c.Timeout+time.Second || back > 2*time.Second {
-		t.Errorf("seen after %v, back after %v, want %v and 2s", seen, back, c.Timeout+time.Second)
 	}
 	s.waitAcked(last)
 	checkArrivals(t, sink.arrived(), 1, last)

@@ -17,9 +17,8 @@ func smallClip(t *testing.T, gop int) string {
 	return clip(t, fmt.Sprintf("gop%d.mp4", gop), "testsrc2=size=320x240:rate=30:duration=4", "-g", fmt.Sprint(gop))
 }
 
-// Each rate reads the same camera. The first picture is left out: what counts is how often the next ones come. No other test runs
-// beside it: what a machine that is too busy reads late is let go by design.
-func TestPace_HoldsTheRateOfACamera(t *testing.T) {
+// Each rate reads the same camera. The first picture is left out: what counts is how often the next ones come.
+func TestTime_TheRateOfACameraIsHeld(t *testing.T) {
 	length := 10 * time.Second
 	if soak {
 		length = time.Minute
@@ -53,7 +52,7 @@ func TestPace_HoldsTheRateOfACamera(t *testing.T) {
 }
 
 // A camera's pictures can begin with a wait for its next keyframe. A second more is what connecting and looking at the stream may take.
-func TestReader_FirstFrameComesWithinTheKeyframeIntervalAndASecond(t *testing.T) {
+func TestTime_FirstFrameComesWithinTheKeyframeIntervalAndASecond(t *testing.T) {
 	for _, interval := range []time.Duration{time.Second, 2 * time.Second} {
 		p := harness.StartPlayer(t, smallClip(t, int(interval.Seconds()*30)), 30)
 		for _, mode := range []camera.Mode{camera.ModeJPEG, camera.ModeKeyframes, camera.ModeCopy} {

@@ -30,8 +30,7 @@ type timed struct {
 	user  string
 }
 
-// Decoders and encoders are late here: a process beside them takes a whole core. The test has the machine for itself otherwise, since
-// what it holds is a time.
+// Decoders and encoders are late here: a process beside them takes a whole core.
 func TestTime_CapturedIsTheTimeInThePicture(t *testing.T) {
 	burn(t)
 	checkCaptured(t, map[string]timed{
@@ -101,8 +100,8 @@ func checkCaptured(t *testing.T, readers map[string]timed) {
 // prompt is within what a picture must have left the camera to count: one that a busy machine held up there tells nothing.
 const prompt = 10 * time.Millisecond
 
-// tries is how often a reader may show that it keeps the time. What other tests do beside costs some pictures in a hundred their time.
-const tries = 10
+// tries is how often a reader may show that it keeps the time. What else a machine does costs some pictures in a hundred their time.
+const tries = 3
 
 // errorOf is the 99th percentile of what lies between the times that frames were captured at and those which their pictures say. It is not
 // ok where the camera itself was held up: then it says nothing.

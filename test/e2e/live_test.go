@@ -93,10 +93,9 @@ func liveDecoders(n *harness.Node) (count int) {
 	return count
 }
 
-// TestLive_CopiedVideoIsShownAsItComes holds that all pictures of a copied camera are shown, in order and soon after their capture, to many
+// TestTime_CopiedVideoIsShownAsItComes holds that all pictures of a copied camera are shown, in order and soon after their capture, to many
 // viewers by one process; that the camera's restart is one break; and that nothing is left at work when all have left.
-func TestLive_CopiedVideoIsShownAsItComes(t *testing.T) {
-	t.Parallel()
+func TestTime_CopiedVideoIsShownAsItComes(t *testing.T) {
 	codecs := []string{harness.CodecH264, harness.CodecH265}
 	var cameras []*harness.RTSP
 	var config []string
@@ -138,8 +137,8 @@ func TestLive_CopiedVideoIsShownAsItComes(t *testing.T) {
 		}
 		// The first is the keyframe that leads to what is live.
 		t.Logf("viewer %d: %d pictures, %d missing, %d later than a second, the last %s old", i, len(all), missing, late, all[len(all)-1].age)
-		if missing > len(all) || late > len(all)/2 { // on a full machine pictures are left out, and what is shown is not late
-			t.Errorf("viewer %d: of %d pictures %d are missing, and %d are late", i, len(all), missing, late)
+		if missing+late > len(all)/10 { // pictures are left out where showing them would be late
+			t.Errorf("viewer %d: beside %d pictures %d are missing, and %d are late", i, len(all), missing, late)
 		}
 	}
 	cameras[0].Stop()

@@ -13,11 +13,10 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestSlowReader_CostsNobodyElseAnything stops a nats CLI that reads all frames, has another that writes to a pipe which nobody reads, and
+// TestTime_SlowReaderCostsNobodyElseAnything stops a nats CLI that reads all frames, has another that writes to a pipe which nobody reads, and
 // has 50 viewers ask by HTTP for pictures, states, events and clips, and take nothing. Cameras and bridges go on, the node's memory stays
 // bounded, and the one that stands still is cut off, as are viewers for whom more waits than they may leave.
-func TestSlowReader_CostsNobodyElseAnything(t *testing.T) {
-	t.Parallel()
+func TestTime_SlowReaderCostsNobodyElseAnything(t *testing.T) {
 	if _, err := exec.LookPath("nats"); err != nil {
 		t.Fatal("the nats CLI is missing: run make deps, which puts it into bin, and put bin on PATH")
 	}
