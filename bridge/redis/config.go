@@ -57,7 +57,7 @@ func (c *Config) options() (*redis.Options, []string, error) {
 		return nil, nil, err
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
-	// The worker alone repeats, and one connection keeps the order.
+	// The worker alone repeats, and the connections are the sink's own, one client for each.
 	o.MaxRetries = -1
 	o.PoolSize, o.PipelinePoolSize = 1, -1
 	o.ConnMaxIdleTime, o.ConnMaxLifetime = -1, 0

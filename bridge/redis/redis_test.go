@@ -170,6 +170,52 @@ func TestSink_FullServerIsNotConnected(t *testing.T) {
 	}
 }
 
+// A frame that finds no room is larger than what tells of it, for which there may be room.
+func TestSink_FullServerTellsOfNoFrameThatItRefused(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{Args: []string{"--maxmemory", "3mb", "--maxmemory-policy", "noeviction"}})
+	all := make([]*schema.Frame, 60)
+	for i := range all {
+		all[i] = sinktest.Frame("dock-1", uint64(i+1), 100_000)
+	}
+	confirmed := 0
+	for range 5 {
+		s := connected(t, redis.Config{URL: r.URL(), Key: template(t, "{site}.{camera}.{epoch}.{seq}"), TTL: time.Minute, Metadata: redis.Metadata{Stream: template(t, "arrived:{camera}")}})
+		for _, err := range sinktest.Send(t, s, all[confirmed:]...) {
+			if err == nil {
+				confirmed++
+			}
+		}
+	}
+	if confirmed == 0 || confirmed == len(all) {
+		t.Fatalf("%d of %d frames were confirmed by a server that has room for half of them", confirmed, len(all))
+	}
+	if ids := arrived(t, r.Client()); len(ids) != confirmed {
+		t.Errorf("%d frames are told of, and %d confirmed", len(ids), confirmed)
+	}
+	for _, id := range arrived(t, r.Client()) {
+		if n, err := r.Client().Exists(t.Context(), id).Result(); err != nil || n != 1 {
+			t.Errorf("%s is told of and not there: %v", id, err)
+		}
+	}
+}
+
+// A whole pipeline has the timeout together, and of one that is as large as a fast link bears a slow one carries only a part in that time.
+func TestSink_BacklogOverASlowLinkArrivesOverOneConnection(t *testing.T) {
+	r := harness.StartRedis(t, harness.RedisOptions{})
+	p := harness.StartProxy(t, r.Addr())
+	s := connected(t, redis.Config{URL: r.URLAt(p.Addr()), Key: template(t, "frames:{camera}:{seq}"), TTL: time.Minute, Timeout: time.Second})
+	p.Shape(1<<20, 10*time.Millisecond)
+	var all []*schema.Frame
+	for i := range 80 {
+		all = append(all, sinktest.Frame(fmt.Sprint("dock-", i%2), uint64(i+1), 100<<10))
+	}
+	for i, err := range sinktest.Send(t, s, all...) {
+		if err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+	}
+}
+
 func TestSink_ReadOnlyAndForbiddenAreNotConnected(t *testing.T) {
 	r := harness.StartRedis(t, harness.RedisOptions{})
 	do(t, r, "acl", "setuser", "watcher", "on", ">watch", "~*", "+ping")

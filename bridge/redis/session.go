@@ -15,12 +15,14 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
-// Bounds of what a sink holds without an answer, and of one pipeline.
+// Bounds of what a sink holds without an answer, and of one pipeline. The first pipelines of a session are small: all of one has the timeout
+// together, and what a link carries in that time is not known before.
 const (
 	windowFrames = 128
 	windowBytes  = 16 << 20
 	batchFrames  = 32
 	batchBytes   = 4 << 20
+	batchFirst   = 64 << 10
 )
 
 var errGivenUp = errors.New("the connection was closed")
@@ -37,6 +39,7 @@ type session struct {
 
 	// the flusher's alone
 	limit limit
+	batch int   // bytes that the next pipeline may have
 	lost  error // why nothing is sent any more
 	now   time.Time
 
@@ -46,7 +49,7 @@ type session struct {
 // start makes a session with a server that has just been reached, which takes frames of most bytes as far as is known.
 func start(ctx context.Context, to server, sink *Sink, most limit) (*session, error) {
 	s := &session{cfg: &sink.cfg, server: to, Window: bridge.NewWindow(windowFrames, windowBytes), ended: make(chan struct{}),
-		learned: &sink.limit, limit: most, adaptive: sink.adaptive}
+		learned: &sink.limit, limit: most, batch: batchFirst, adaptive: sink.adaptive}
 	stop := context.AfterFunc(ctx, s.GiveUp)
 	err := to.ping(ctx)
 	if !stop() {
@@ -106,7 +109,7 @@ func (s *session) run() {
 			break
 		}
 		for rest := items; len(rest) > 0; {
-			n := batch(rest)
+			n := s.next(rest)
 			sent <- pipeline{slices.Clone(rest[:n]), s.flush(rest[:n])}
 			rest = rest[n:]
 		}
@@ -115,12 +118,12 @@ func (s *session) run() {
 	<-answered
 }
 
-// batch is how many of the items go into the next pipeline: one at least.
-func batch(items []bridge.Item) int {
+// next is how many of the items go into the next pipeline: one at least.
+func (s *session) next(items []bridge.Item) int {
 	bytes := 0
 	for n, it := range items {
 		bytes += len(it.Frame.Data)
-		if n > 0 && (n == batchFrames || bytes > batchBytes || it.Err != nil) {
+		if n > 0 && (n == batchFrames || bytes > s.batch || it.Err != nil) {
 			return n
 		}
 		if it.Err != nil {
@@ -128,6 +131,20 @@ func batch(items []bridge.Item) int {
 		}
 	}
 	return len(items)
+}
+
+// fit has the next pipeline be one that takes well under the timeout, by what the last one took.
+func (s *session) fit(items []bridge.Item, took time.Duration) {
+	bytes := 0
+	for _, it := range items {
+		bytes += len(it.Frame.Data)
+	}
+	switch {
+	case took > s.cfg.Timeout/4:
+		s.batch = max(min(bytes, s.batch)/2, 1)
+	case took < s.cfg.Timeout/8 && bytes > s.batch/2:
+		s.batch = min(2*s.batch, batchBytes)
+	}
 }
 
 // flush sends one pipeline and says what came of its frames. After the first frame that was not taken, none is.
@@ -171,9 +188,6 @@ func (s *session) exec(items []bridge.Item, got *[batchFrames]replies) {
 	for i, it := range items {
 		if got[i].refused = s.limit.check(len(it.Frame.Data)); got[i].refused == nil {
 			s.store(pipe, it.Frame, &got[i])
-			if !s.cfg.Cluster {
-				s.tell(pipe, it.Frame, marked[i], &got[i])
-			}
 		}
 	}
 	if s.adaptive != nil {
@@ -181,13 +195,12 @@ func (s *session) exec(items []bridge.Item, got *[batchFrames]replies) {
 		defer watched()
 	}
 	s.server.exec(pipe)
-	if s.cfg.Cluster {
-		s.tellStored(items, &marked, got)
-	}
+	s.fit(items, time.Since(s.now))
+	s.tellStored(items, &marked, got)
 }
 
-// tellStored sends what is to be known of frames once they are stored: in a cluster that is up to other masters than those of the
-// frames, and would be there first.
+// tellStored sends what is to be known of frames once they are stored. In one pipeline with them it would be there although a full server
+// has refused them, and in a cluster, where it is up to other masters, ahead of them.
 func (s *session) tellStored(items []bridge.Item, marked *[batchFrames]bool, got *[batchFrames]replies) {
 	pipe := s.server.Pipeline()
 	for i, it := range items {

@@ -66,7 +66,7 @@ func thirdMeaningless() map[string]string {
 		"worker_pool.size":                "Not needed: a bridge sends many frames at a time and keeps their order",
 		"redis.max_retries":               repeated,
 		"redis.retry_delay":               repeated,
-		"redis.pool_size":                 "Not needed: one connection carries all frames in their order",
+		"redis.pool_size":                 "Not needed: a bridge makes the connections that it needs, and keeps each camera's order",
 		"metadata.enabled":                neverRead + "; the body was the Redis key all the same",
 		"metadata.include_redis_key":      neverRead + "; the body was the Redis key all the same",
 		"encoding.qsv_quality":            "Not needed: capture.quality holds for software and hardware",
