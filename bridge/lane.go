@@ -139,7 +139,7 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 	cam.place = place{epoch: f.Epoch, seq: f.Seq, stream: seq}
 	reason := ""
 	switch {
-	case w.config.stale(f):
+	case w.config.stale(f, meta.Timestamp):
 		reason = missedStale
 	case !cam.due.let(f, w.config.FPS):
 		reason = missedThinned
@@ -167,9 +167,12 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 	return nil
 }
 
-// stale reports whether a frame is older than the bridge takes.
-func (c *Config) stale(f *schema.Frame) bool {
-	return c.MaxAge > 0 && time.Since(f.Captured) > c.MaxAge
+// stale reports whether a frame, in its stream since stored, is older than the bridge takes, or refers to a picture that is no longer there.
+func (c *Config) stale(f *schema.Frame, stored time.Time) bool {
+	if f.Kept != nil && f.Kept.TTL > 0 && time.Since(stored) > f.Kept.TTL {
+		return true
+	}
+	return c.MaxAge > 0 && !f.Replayed && time.Since(f.Captured) > c.MaxAge
 }
 
 // send gives a frame to the sink. done is called with its answer.

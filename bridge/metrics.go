@@ -33,7 +33,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_faults_total",
 			Help: "Connections of the sink, and tries to make one, that ended in a fault."}, []string{"reason"}),
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edge_video_bridge_missed_frames_total",
-			Help: "Frames that the sink never sees: aged_out of the stream, stale by max_age, thinned out by fps."}, []string{"reason"}),
+			Help: "Frames that the sink never sees: aged_out of the stream, stale by max_age or behind the end of what they refer to, thinned out by fps."}, []string{"reason"}),
 	}
 	for _, reason := range []string{missedAged, missedStale} {
 		m.missed.WithLabelValues(reason) // visible at zero, so that its first step shows

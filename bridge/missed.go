@@ -13,7 +13,7 @@ import (
 // Reasons why a sink does not see a frame.
 const (
 	missedAged    = "aged_out" // the stream no longer held it
-	missedStale   = "stale"    // it was older than max_age
+	missedStale   = "stale"    // it was older than max_age, or the picture that it refers to had expired
 	missedThinned = "thinned"  // fps lets fewer through; there is no event of that
 )
 
@@ -74,7 +74,10 @@ func (m *missed) tell(pause time.Duration, reasons ...string) {
 		m.told[reason] = time.Now()
 		w := m.worker
 		what := fmt.Sprintf("%d frames were older than max_age %s and were skipped", n, w.config.MaxAge)
-		if reason == missedAged {
+		switch {
+		case reason == missedStale && w.config.Source == SourceStored:
+			what = fmt.Sprintf("%d references were skipped: their pictures had expired, or were older than max_age", n)
+		case reason == missedAged:
 			what = fmt.Sprintf("%d frames left the stream before the sink could have them", n)
 			if m.unsure {
 				what = "at most " + what + "; which of them were of this bridge's cameras is not known"

@@ -86,7 +86,7 @@ func (l *lane) share(live context.Context, m jetstream.Msg) error {
 		l.held.remove(m)
 		return l.session.refuse(m, err)
 	}
-	if w.config.stale(f) {
+	if w.config.stale(f, meta.Timestamp) {
 		w.missed.add(missedStale, 1)
 		l.held.remove(m)
 		return ack(m)

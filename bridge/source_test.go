@@ -20,10 +20,17 @@ import (
 // tell stores references of another bridge to frames first to last of a camera.
 func (s *stream) tell(of, camera string, first, last uint64) {
 	s.t.Helper()
+	s.tellFor(time.Minute, of, camera, first, last)
+}
+
+// tellFor stores references to pictures that live for ttl.
+func (s *stream) tellFor(ttl time.Duration, of, camera string, first, last uint64) {
+	s.t.Helper()
 	for seq := first; seq <= last; seq++ {
 		f := frame(seq)
 		f.Camera = camera
 		keep(f)
+		f.Kept.TTL = ttl
 		body, err := schema.EncodeStored(f)
 		if err != nil {
 			s.t.Fatal(err)
@@ -65,6 +72,29 @@ func (s *seen) all() []*schema.Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.frames)
+}
+
+// A frame that was captured long ago may have been stored a moment ago.
+func TestSource_ReferencesOfPicturesThatHaveExpiredAreSkippedAndToldOf(t *testing.T) {
+	t.Parallel()
+	s := startStream(t)
+	s.tellFor(500*time.Millisecond, "cache", "dock-1", 1, 10)
+	stored := time.Now()
+	s.tell("cache", "dock-1", 11, 20)
+	s.tellFor(0, "cache", "dock-1", 21, 25)
+	harness.WaitFor(t, 10*time.Second, "the end of ten pictures", func() bool { return time.Since(stored) > 600*time.Millisecond })
+	var got seen
+	b := s.run(references(), &fakeSink{judge: got.confirm})
+	harness.WaitFor(t, 30*time.Second, "the others", func() bool { return len(got.all()) == 15 })
+	b.stop()
+	for i, f := range got.all() {
+		if f.Seq != uint64(i+11) {
+			t.Errorf("reference %d is of frame %d, want %d", i, f.Seq, i+11)
+		}
+	}
+	if e := s.events("keys", schema.KindGap); len(e) != 1 || e[0].Reason != "stale" || e[0].Count != 10 || !strings.Contains(e[0].Message, "expired") {
+		t.Errorf("events %+v, want one of ten references that were skipped", e)
+	}
 }
 
 func TestSource_StoredBringsReferencesOfOneBridgeInOrder(t *testing.T) {
