@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,9 +33,44 @@ func (s *session) refuse(m jetstream.Msg, reason error) error {
 		return fmt.Errorf("%w: keeping a refused frame: %w", errSource, err)
 	}
 	w.metrics.rejected.Inc()
-	w.log.Warn("frame refused for good; it is kept in "+schema.StreamDead, "subject", m.Subject(), "err", reason)
-	w.event(schema.Event{Kind: schema.KindDead, Reason: "rejected", Message: reason.Error(), Count: 1})
+	w.refused.add(m.Subject(), reason)
 	return ack(m)
+}
+
+// refusalPause is the least time between two events of refused frames. One setting that is wrong can have every frame refused, and as many
+// events would drive all others out of their stream.
+const refusalPause = 10 * time.Second
+
+// refusals tells of refused frames: of the first at once, and of those that follow together.
+type refusals struct {
+	worker *Worker
+
+	mu      sync.Mutex
+	told    time.Time
+	count   uint64 // not told yet
+	subject string // of the last one
+	reason  error
+}
+
+func (r *refusals) add(subject string, reason error) {
+	r.mu.Lock()
+	r.count++
+	r.subject, r.reason = subject, reason
+	r.mu.Unlock()
+	r.tell(refusalPause)
+}
+
+// tell writes what there is to tell where the last event is older than pause.
+func (r *refusals) tell(pause time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count == 0 || time.Since(r.told) < pause {
+		return
+	}
+	w := r.worker
+	w.log.Warn("frames refused for good; they are kept in "+schema.StreamDead, "count", r.count, "last", r.subject, "err", r.reason)
+	w.event(schema.Event{Kind: schema.KindDead, Reason: "rejected", Message: r.reason.Error(), Count: r.count})
+	r.told, r.count = time.Now(), 0
 }
 
 // bury writes to DEAD, and only the reason where the rest does not fit: a message that other programs wrote may be of any size.

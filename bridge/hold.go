@@ -34,8 +34,10 @@ func (h *hold) left() time.Duration {
 // Hold holds the breaker open for d from now, as if the sink were down, and leaves the sink itself alone. Frames that the sink has
 // already are still confirmed. It ends by itself, or with [Worker.Release]; a second one replaces the first.
 func (w *Worker) Hold(d time.Duration) {
+	if w.hold.left() == 0 { // else it is what keeps a hold up
+		w.log.Info("bridge is held", "for", d)
+	}
 	w.hold.set(time.Now().Add(d))
-	w.log.Info("bridge is held", "for", d)
 }
 
 // Release ends a [Worker.Hold]. The sink is tried at once.

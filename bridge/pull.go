@@ -34,7 +34,11 @@ func (l *lane) pull(live context.Context) (jetstream.ConsumeContext, error) {
 			return nil, fmt.Errorf("%w: pulling: %w", errSource, err)
 		}
 	}
-	options = append(options, jetstream.PullMaxMessagesWithBytesLimit(w.pace.pullFrames(w.config.ackWait()), most))
+	frames := w.pace.pullFrames(w.config.ackWait())
+	if w.config.shared() {
+		frames = min(frames, sharedPull)
+	}
+	options = append(options, jetstream.PullMaxMessagesWithBytesLimit(frames, most))
 	// Not Messages, whose buffer has room for the frames alone and drops what the server says of a pull's end.
 	pull, err := consumer.Consume(func(m jetstream.Msg) { l.take(live, m) }, options...)
 	if err != nil {

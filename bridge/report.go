@@ -63,6 +63,7 @@ func (w *Worker) report(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
+			w.refused.tell(refusalPause)
 			if w.breaker.state() == schema.BreakerOpen && !w.config.shared() && !w.aside.Load() {
 				w.lookBack(ctx, w.live)
 				w.missed.tell(gapPeriod, missedAged)

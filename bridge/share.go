@@ -17,6 +17,9 @@ import (
 const (
 	// sharedAckWait is the least time that a frame may be with a worker without a sign of life.
 	sharedAckWait = 5 * time.Second
+	// sharedPull is how many frames one pull brings. Those in the client that wait for their turn get no sign of life, so that they must not
+	// be more than a slow sink takes within sharedAckWait.
+	sharedPull = 8
 	// sharedAckPending bounds the frames with all workers.
 	sharedAckPending = 8 * maxAckPending
 )

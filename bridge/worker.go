@@ -65,6 +65,7 @@ type Worker struct {
 	all     bool // every message of the stream is the bridge's
 	pace    catchup
 	missed  *missed
+	refused *refusals
 	live    *track
 	back    *track
 
@@ -89,6 +90,7 @@ func NewWorker(config Config, sink Sink, connect func(name string) (*nats.Conn, 
 		hold: hold{changed: make(chan struct{}, 1)}, all: config.whole(), pace: newCatchup(config.Rate),
 		live: newTrack(config.Name, false), back: newTrack(backfillName(config.Name), true)}
 	w.missed = newMissed(w)
+	w.refused = &refusals{worker: w}
 	if w.breaker = config.Shared; w.breaker == nil {
 		w.breaker = NewBreaker(config.Breaker)
 	}
@@ -123,6 +125,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		g.Go(func() error { return w.report(ctx) })
 		w.bridge(ctx)
 		w.missed.tell(0, missedAged, missedStale)
+		w.refused.tell(0)
 		w.publish()
 		if err := nc.FlushTimeout(time.Second); err != nil {
 			w.log.Warn("the last acknowledgements may not have reached the stream; those frames come again", "err", err)

@@ -156,6 +156,27 @@ func TestWorker_RefusedFramesAreKeptWholeAndNotCountedAsDelivered(t *testing.T) 
 	}
 }
 
+// A setting that is wrong may have every frame refused.
+func TestWorker_ManyRefusedFramesAreFewEvents(t *testing.T) {
+	t.Parallel()
+	s := startStream(t)
+	s.publish(1, 200)
+	b := s.run(config(), &fakeSink{judge: func(*schema.Frame) verdict { return reject }})
+	s.waitAcked(200)
+	b.stop()
+	events := s.events("broker", schema.KindDead)
+	if len(events) == 0 || len(events) > 3 || events[0].Count != 1 {
+		t.Fatalf("%d events, want the first frame's and one or two of the rest: %+v", len(events), events)
+	}
+	told := uint64(0)
+	for _, e := range events {
+		told += e.Count
+	}
+	if told != 200 {
+		t.Errorf("events tell of %d refused frames, want 200", told)
+	}
+}
+
 func TestWorker_IdleTimeIsNotHeldAgainstTheSink(t *testing.T) {
 	t.Parallel()
 	s := startStream(t)

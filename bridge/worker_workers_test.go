@@ -160,6 +160,23 @@ func TestWorkersShared_WhatASlowSinkHasStaysItsOwn(t *testing.T) {
 	}
 }
 
+// TestWorkersShared_WhatWaitsBehindASlowSinkComesOnce has a sink hold each frame up, so that those behind it wait in the client.
+func TestWorkersShared_WhatWaitsBehindASlowSinkComesOnce(t *testing.T) {
+	t.Parallel()
+	s := startStream(t)
+	s.publish(1, 40)
+	c := with(bridge.WorkersShared)
+	c.Timeout = 1500 * time.Millisecond // JetStream waits for three of them
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	b := s.run(c, &fakeSink{judge: func(*schema.Frame) verdict { <-tick.C; return confirm }})
+	harness.WaitFor(t, 30*time.Second, "all frames", func() bool { return b.Health().Delivered >= 40 && s.consumer("broker").NumAckPending == 0 })
+	b.stop()
+	if n := s.consumer("broker").Delivered.Consumer; n != 40 {
+		t.Errorf("%d deliveries of 40 frames", n)
+	}
+}
+
 func TestWorkersShared_FramesThatAgeOutAreTold(t *testing.T) {
 	t.Parallel()
 	s := startStream(t)

@@ -33,7 +33,7 @@ const (
 	KindRejected EventKind = "rejected" // Count pictures were refused since the last such event, for Reason
 	KindLost     EventKind = "lost"     // Count frames were handed to the stream and never acknowledged
 	KindBreaker  EventKind = "breaker"  // the breaker of a bridge or a camera changed to State; a camera's tries are left out
-	KindDead     EventKind = "dead"     // a sink refused a frame for good; it is kept in DEAD
+	KindDead     EventKind = "dead"     // a sink refused Count frames for good; they are kept in DEAD
 	KindLoad     EventKind = "load"     // the machine, for Reason, is State: "full" or "room" again
 	KindCameras  EventKind = "cameras"  // of the Cameras that the node reads, Active deliver pictures
 	KindControl  EventKind = "control"  // the node changed something by itself: Reason names it

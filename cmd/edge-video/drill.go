@@ -73,9 +73,13 @@ func (d *drillCommand) Run(ctx context.Context, c console) error {
 	if err := r.drain(ctx, last, c.err); err != nil {
 		return err
 	}
-	missed, refused := r.since()
-	fmt.Fprintf(c.out, "bridge %s was held for %s: %d frames buffered, %d lost, %d refused by the sink\ndrained in %s", d.Bridge,
-		released.Sub(held).Round(time.Second/10), buffered, missed, refused, time.Since(released).Round(time.Second/10))
+	missed, skipped, refused := r.since()
+	fmt.Fprintf(c.out, "bridge %s was held for %s: %d frames buffered, %d lost, %d refused by the sink\n", d.Bridge,
+		released.Sub(held).Round(time.Second/10), buffered, missed, refused)
+	if skipped > 0 {
+		fmt.Fprintf(c.out, "%d were skipped, too old by the bridge's max_age or with a picture that has expired\n", skipped)
+	}
+	fmt.Fprintf(c.out, "drained in %s", time.Since(released).Round(time.Second/10))
 	if r.limited {
 		fmt.Fprintf(c.out, "; horizon %s, at its shortest %s", r.horizon.Round(time.Second), r.shortest.Round(time.Second))
 	}
@@ -265,11 +269,13 @@ func (d *drill) confirmedIn(ctx context.Context, name string, seq uint64) (bool,
 	return all, nil
 }
 
-// since is what has been missed and refused since the drill began.
-func (d *drill) since() (missed, refused uint64) {
+// since is what has been missed, skipped and refused since the drill began.
+func (d *drill) since() (missed, skipped, refused uint64) {
 	for worker, a := range d.now {
-		missed += a.Missed - min(a.Missed, d.first[worker].Missed)
-		refused += a.Refused - min(a.Refused, d.first[worker].Refused)
+		first := d.first[worker]
+		missed += a.Missed - min(a.Missed, first.Missed)
+		skipped += a.Skipped - min(a.Skipped, first.Skipped)
+		refused += a.Refused - min(a.Refused, first.Refused)
 	}
-	return missed, refused
+	return missed, skipped, refused
 }

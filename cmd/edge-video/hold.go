@@ -24,6 +24,7 @@ type holdAnswer struct {
 	State    schema.BreakerState `json:"state"`
 	Held     time.Duration       `json:"held"`    // for how long yet
 	Missed   uint64              `json:"missed"`  // frames, since the process started, that left the stream before the sink had them
+	Skipped  uint64              `json:"skipped"` // frames, since then, that the bridge passed over since they were too old
 	Refused  uint64              `json:"refused"` // frames, since then, that the sink refused for good
 	Stream   string              `json:"stream"`  // where what it delivers is
 	Horizon  time.Duration       `json:"horizon"` // valid where HasLimit is set
@@ -41,6 +42,7 @@ func (r *running) hold(q *holdRequest) *holdAnswer {
 	h := r.worker.Health()
 	return &holdAnswer{Worker: r.errands.id, State: h.State, Held: h.Held, Stream: h.Stream,
 		Missed:  r.counted("edge_video_bridge_missed_frames_total", "aged_out"),
+		Skipped: r.counted("edge_video_bridge_missed_frames_total", "stale"),
 		Refused: r.counted("edge_video_bridge_rejected_total", "")}
 }
 

@@ -39,7 +39,7 @@ func TestDrill_HoldsABridgeAndLosesNothing(t *testing.T) {
 	cache := harness.StartRedis(t, harness.RedisOptions{})
 	other := harness.StartRedis(t, harness.RedisOptions{})
 	n := harness.StartNode(t, harness.NodeOptions{Program: program, Cameras: lines(madeUp("cam-1"), madeUp("cam-2")),
-		Bridges: lines(cacheBridge(cache.URL()), strings.Replace(cacheBridge(other.URL()), "name: cache", "name: other", 1))})
+		Bridges: lines(cacheBridge(cache.URL()), strings.Replace(cacheBridge(other.URL()), "name: cache", "name: other, max_age: 1s", 1))})
 	js := n.JetStream()
 	harness.WaitFor(t, 30*time.Second, "frames in Redis", func() bool { return storedCount(t, js, "*") > 20 && caughtUp(t, js, "cache") })
 	out := exits(t, 0, n, "drill", "cache", "3s")
@@ -55,6 +55,9 @@ func TestDrill_HoldsABridgeAndLosesNothing(t *testing.T) {
 	}
 	if e := events(t, js, schema.ClassBridge, "other", schema.KindBreaker); len(e) > 0 {
 		t.Errorf("the other bridge felt it: %+v", e)
+	}
+	if out := exits(t, 0, n, "drill", "other", "3s"); !strings.Contains(out, " were skipped, too old by the bridge's max_age") {
+		t.Errorf("the report of a bridge that takes no frame that is older than a second:\n%s", out)
 	}
 	if out := exits(t, 1, n, "drill", "cache", "23h"); !strings.Contains(out, "would lose some") {
 		t.Errorf("a drill that is longer than the stream holds:\n%s", out)
