@@ -45,7 +45,8 @@ type Server struct {
 	restarts chan string  // reasons; holds one
 	reloads  sync.RWMutex // held by one reload at a time; see steady
 
-	sitesFault string // why the sites' file could not be read when last tried; of Run's goroutine
+	sitesTaken []Site // whose credentials the running server knows; of Run's goroutine
+	sitesFault string // why others could not be taken up when last tried; of Run's goroutine
 	doubt      string // a fault that counts when it is seen again; of Run's goroutine
 
 	mu    sync.Mutex
@@ -194,6 +195,7 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.readSites(); err != nil {
 		return err
 	}
+	s.sitesTaken = s.sitesNow()
 	opts, err := s.options()
 	if err != nil {
 		return err

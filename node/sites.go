@@ -52,8 +52,8 @@ func ReadSites(dataDir string) ([]Site, error) {
 }
 
 // AddSite gives a site credentials and returns them, the content of the file that the site's nats.leaf.remotes names. A running hub takes
-// them up within a second. With replace the site's earlier credentials end; without, an error that wraps [ErrSiteExists] says that
-// there are some.
+// them up within a second. With replace the site's earlier credentials end, and a link that has signed in with them; without, an error
+// that wraps [ErrSiteExists] says that there are some.
 func AddSite(dataDir, name string, replace bool) ([]byte, error) {
 	sites, err := ReadSites(dataDir)
 	if err != nil {
@@ -83,7 +83,7 @@ func AddSite(dataDir, name string, replace bool) ([]byte, error) {
 	return fmt.Appendf(nil, "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", seed), nil
 }
 
-// RemoveSite ends a site's credentials. What the hub holds of it stays. It reports false where the site had none.
+// RemoveSite ends a site's credentials and its link. What the hub holds of it stays. It reports false where the site had none.
 func RemoveSite(dataDir, name string) (bool, error) {
 	sites, err := ReadSites(dataDir)
 	if err != nil {
@@ -196,27 +196,70 @@ func (s *Server) readSites() error {
 	return nil
 }
 
-// refreshSites has the running server take up sites that were given credentials, or lost theirs. A file that cannot be read changes
-// nothing.
+// refreshSites has the running server take up sites that were given credentials, or lost theirs. What cannot be read or taken up changes
+// nothing, and is tried again.
 func (s *Server) refreshSites() {
-	before := s.sitesNow()
 	fault := ""
-	if err := s.readSites(); err != nil {
+	if err := s.takeUpSites(); err != nil {
 		fault = err.Error()
 	}
 	if fault != s.sitesFault && fault != "" {
 		s.log.Error("the sites' credentials stay what they were", "err", fault)
 	}
 	s.sitesFault = fault
-	now := s.sitesNow()
+}
+
+func (s *Server) takeUpSites() error {
+	if err := s.readSites(); err != nil {
+		return err
+	}
+	before, now := s.sitesTaken, s.sitesNow()
 	if slices.Equal(before, now) {
-		return
+		return nil
 	}
 	if err := s.reload(); err != nil {
-		s.log.Error("taking up the sites' credentials; a restart of the node does", "err", err)
-		return
+		return err
 	}
-	s.log.Info("sites with credentials", "count", len(now), "before", len(before))
+	ended, err := s.endLinks(before, now)
+	if err != nil {
+		return err
+	}
+	s.sitesTaken = now
+	s.log.Info("sites with credentials", "count", len(now), "before", len(before), "links_ended", ended)
+	return nil
+}
+
+// endLinks ends the links that have signed in with what counts no more: nats-server asks only clients again when its users change, not
+// leaf nodes. Without sites, those of this machine may come with nothing.
+func (s *Server) endLinks(before, now []Site) (ended int, err error) {
+	s.mu.Lock()
+	srv := s.srv
+	s.mu.Unlock()
+	if srv == nil {
+		return 0, nil
+	}
+	leafs, err := srv.Leafz(nil)
+	if err != nil {
+		return 0, fmt.Errorf("ending the links of sites: %w", err)
+	}
+	void := map[string]bool{s.users.anonymous.name: len(now) > 0}
+	for _, site := range before {
+		void[site.Key] = true
+	}
+	for _, site := range now {
+		delete(void, site.Key)
+	}
+	for _, leaf := range leafs.Leafs {
+		// One that has gone meanwhile is none. Links of our own to a hub have no user here.
+		c := srv.GetLeafNode(leaf.ID)
+		if c == nil || !void[c.GetOpts().Nkey] {
+			continue
+		}
+		if srv.DisconnectClientByID(leaf.ID) == nil {
+			ended++
+		}
+	}
+	return ended, nil
 }
 
 // reload has the running server take up options that have changed.
