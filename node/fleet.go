@@ -143,14 +143,10 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 	defer tick.Stop()
 	defer memory.Stop()
 	summary := time.Now()
-	last := time.Now()
-	inflows := make(chan inflow, 1)
 	var beside sync.WaitGroup
-	beside.Go(func() { f.watchHorizon(ctx, r.js, inflows) })
+	beside.Go(func() { f.watchHorizon(ctx, r.js) })
 	beside.Go(func() { r.paused.follow(ctx, f.log) })
 	defer beside.Wait()
-	defer close(inflows)
-	var since inflow // the last that was taken
 	machine := processor{read: machineTime}
 	for {
 		select {
@@ -170,15 +166,7 @@ func (f *Fleet) capture(ctx context.Context, r *roster, j *journal.Journal) erro
 			u.done <- err
 		case now := <-tick.C:
 			for _, p := range r.posts {
-				n, b := p.station.tick(now)
-				since.frames, since.bytes = since.frames+n, since.bytes+b
-			}
-			since.period += now.Sub(last)
-			last = now
-			select {
-			case inflows <- since:
-				since = inflow{}
-			default: // the stream has not answered yet
+				p.station.tick(now)
 			}
 			f.watchProcessor(&machine, now, j)
 			if now.Sub(summary) >= summaryPeriod-statusPeriod/2 {

@@ -275,10 +275,10 @@ func (s *station) snapshot() schema.CameraStatus {
 	return s.status
 }
 
-// tick brings the rate up to date and returns what was stored since the last tick.
-func (s *station) tick(now time.Time) (frames, bytes uint64) {
+// tick brings the rate up to date.
+func (s *station) tick(now time.Time) {
 	s.mu.Lock()
-	frames, bytes = s.total.stored-s.period.stored, s.total.bytes-s.period.bytes
+	frames := s.total.stored - s.period.stored
 	if d := now.Sub(s.period.at).Seconds(); d > 0 {
 		s.status.FPS = float64(int(float64(frames)/d*100+.5)) / 100
 	}
@@ -287,7 +287,6 @@ func (s *station) tick(now time.Time) (frames, bytes uint64) {
 	s.mu.Unlock()
 	s.send(s.bundles.due(now, false))
 	s.publish()
-	return frames, bytes
 }
 
 // summarise logs one line about the time since the last one.
