@@ -14,7 +14,7 @@ import (
 type Config struct {
 	URL      string           // mqtt:// or mqtts://, with user and password; the ports are 1883 and 8883 where it says none
 	Topic    *bridge.Template // of each message
-	Retain   bool             // the broker keeps the last message of each topic for those that subscribe later
+	Retain   bool             // the broker keeps each camera's newest message of a connection for those that subscribe later
 	ClientID string           // of the connection; the broker ends an older connection of the same
 	Timeout  time.Duration    // for connecting, and for the next acknowledgement; 0 is 10 s
 	TLS      bridge.TLS       // with mqtts

@@ -47,12 +47,28 @@ func TestSink_MessageIsTheFrame(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// only the frames that were to be retained wait for who comes later
+	// only the frame that was to be retained waits for who comes later
 	subscribe(t, m, "lisbon/#", func(p *paho.Publish) { messages <- p })
-	for range 2 {
-		if p := <-messages; !p.Retain {
-			t.Errorf("%s is not retained", p.Topic)
+	if p := <-messages; !p.Retain || p.Topic != "lisbon/dock-1" {
+		t.Errorf("%s is not retained", p.Topic)
+	}
+}
+
+// A frame that comes behind a newer one, or again, is none that the broker should show to who subscribes next.
+func TestSink_RetainedIsTheNewestFrame(t *testing.T) {
+	m := harness.StartMosquitto(t, harness.MosquittoOptions{})
+	s := connected(t, mqtt.Config{URL: m.URL(), Topic: template(t, "{camera}"), Retain: true})
+	newest, older, again := sinktest.Frame("dock-1", 7, 100), sinktest.Frame("dock-1", 6, 100), sinktest.Frame("dock-1", 8, 100)
+	again.Replayed = true
+	for i, err := range sinktest.Send(t, s, sinktest.Frame("dock-1", 5, 100), newest, older, again) {
+		if err != nil {
+			t.Fatalf("frame %d: %v", i, err)
 		}
+	}
+	messages := make(chan *paho.Publish, 1)
+	subscribe(t, m, "#", func(p *paho.Publish) { messages <- p })
+	if p := <-messages; p.Properties.User.Get(schema.HeaderSeq) != "7" || !p.Retain {
+		t.Errorf("retained is frame %s", p.Properties.User.Get(schema.HeaderSeq))
 	}
 }
 

@@ -28,11 +28,18 @@ type publisher struct {
 	*session
 	stopped bool // a frame was left out, so that none may follow
 	id      uint16
-	message packets.Publish // in hand; it has been written out when write returns
+	message packets.Publish  // in hand; it has been written out when write returns
+	newest  map[string]place // by camera, where frames are to be retained
+}
+
+// place is where a frame is among those of its camera.
+type place struct {
+	epoch int64
+	seq   uint64
 }
 
 func newPublisher(s *session) *publisher {
-	return &publisher{session: s, message: packets.Publish{QoS: qos, Retain: s.sink.cfg.Retain, Properties: &packets.Properties{}}}
+	return &publisher{session: s, message: packets.Publish{QoS: qos, Properties: &packets.Properties{}}, newest: map[string]place{}}
 }
 
 // run publishes what is queued, until the queue is closed.
@@ -66,6 +73,7 @@ func (p *publisher) prepare(it bridge.Item) sent {
 	f, m := it.Frame, &p.message
 	m.Topic = p.sink.cfg.Topic.Expand(f)
 	m.Payload = f.Data
+	m.Retain = p.retains(f)
 	m.Properties.ContentType = f.ContentType
 	m.Properties.User = m.Properties.User[:0]
 	f.EachHeader(func(name, value string) {
@@ -80,6 +88,20 @@ func (p *publisher) prepare(it bridge.Item) sent {
 	p.id = next(p.id)
 	m.PacketID, s.id = p.id, p.id
 	return s
+}
+
+// retains reports whether the broker is to keep a frame for those that subscribe later. An older one than it has, which catches up beside
+// live frames or comes again by request, would be taken for that of now.
+func (p *publisher) retains(f *schema.Frame) bool {
+	if !p.sink.cfg.Retain || f.Replayed {
+		return false
+	}
+	camera, at := f.CameraName(), place{f.Epoch, f.Seq}
+	if last := p.newest[camera]; at.epoch < last.epoch || at.epoch == last.epoch && at.seq < last.seq {
+		return false
+	}
+	p.newest[camera] = at
+	return true
 }
 
 // refuse finds a frame that would end the connection if it was published.

@@ -10,6 +10,10 @@ import (
 	"github.com/edge-video/edge-video/schema"
 )
 
+// replayOverlap is how far a replay that was stopped is to begin before its last frame: the stream's order is not that in which the frames of
+// several cameras were captured.
+const replayOverlap = 5 * time.Second
+
 type replayCommand struct {
 	Bridge string   `required:"" placeholder:"NAME" help:"Whose sink gets the frames; at a hub <site>.<bridge>."`
 	From   moment   `required:"" placeholder:"TIME" help:"Frames captured from then on: RFC 3339, or how long ago as in -2h."`
@@ -51,7 +55,7 @@ func (r *replayCommand) Run(ctx context.Context, c console) error {
 	case ctx.Err() != nil && p.Delivered == 0:
 		return errors.New("stopped before a frame was confirmed")
 	case ctx.Err() != nil:
-		return fmt.Errorf("stopped: %s; go on with --from %s", describe(p), p.Captured.UTC().Format(schema.CapturedLayout))
+		return fmt.Errorf("stopped: %s; go on with --from %s", describe(p), p.Captured.Add(-replayOverlap).UTC().Format(schema.CapturedLayout))
 	case err != nil:
 		return err
 	}

@@ -223,11 +223,12 @@ func newSink(c *config.Config, b config.Bridge, site string, log *slog.Logger, r
 	return redis.New(cfg, log, reg)
 }
 
-// aside is a bridge as a second sink beside its own needs it: a broker of MQTT ends the older of two connections with one client id.
+// aside is a bridge as a second sink beside its own needs it: a broker of MQTT ends the older of two connections with one client id, and
+// what it retains is the newest frame, which a frame that comes again is not.
 func aside(b config.Bridge) config.Bridge {
 	if b.MQTT != nil {
 		own := *b.MQTT
-		own.ClientID = ""
+		own.ClientID, own.Retain = "", false
 		b.MQTT = &own
 	}
 	return b

@@ -69,6 +69,8 @@ func (k *checker) redis(path string, r *Redis) {
 		k.fail(path+".key", "has none of {unixnano} {uuid} {seq}, so frames would overwrite each other", example)
 	case !unique && !t.Has("epoch"):
 		k.warn(path+".key", "has {seq} without {epoch}, so a restarted camera overwrites its earlier frames", "add {epoch}")
+	case !t.Has("unixnano") && !(t.Has("epoch") && t.Has("seq")):
+		k.warn(path+".key", "tells frames apart by the 32 bits of {uuid} alone, so now and then one overwrites another", "add {unixnano}")
 	}
 }
 

@@ -30,6 +30,7 @@ func TestParse_WarnsOfWhatHasNoEffect(t *testing.T) {
 		"password from variable":   {cam("username: u\npassword: ${P}") + sink, nil},
 		"password of url variable": {"cameras: [{id: a, url: 'rtsp://u:${P}@h'}]\n" + sink, nil},
 		"key without epoch":        {oneCamera + strings.Replace(sink, "}}", ", key: '{camera}:{seq}'}}", 1), []string{"f.yaml:2: bridges[0].redis.key: has {seq} without {epoch}"}},
+		"key of few bits":          {oneCamera + strings.Replace(sink, "}}", ", key: '{camera}:{seq}:{uuid}'}}", 1), []string{"f.yaml:2: bridges[0].redis.key: tells frames apart by the 32 bits of {uuid} alone"}},
 		"camera of another site":   {oneCamera + strings.Replace(sink, "name", "cameras: [porto.a], name", 1), []string{`f.yaml:2: bridges[0].cameras[0]: no frame of "porto.a" can come`}},
 		"camera of no node":        {oneCamera + strings.Replace(sink, "name", "cameras: [local.b], name", 1), []string{`f.yaml:2: bridges[0].cameras[0]: no frame of "local.b" can come`}},
 		"camera of the cluster":    {"nats: {cluster: {name: a, listen: '127.0.0.1:1'}}\n" + oneCamera + strings.Replace(sink, "name", "cameras: [local.b], name", 1), nil},
