@@ -44,12 +44,14 @@ const (
 	leafPort = "7422"
 )
 
-// parse reads the URL. What cannot be read is not shown: it may hold a password.
+// parse reads the URL, and has it name its port. What cannot be read is not shown: it may hold a password.
 func (r *LeafRemote) parse() (*url.URL, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return nil, errors.New("nats.leaf.remotes: a url cannot be read")
 	}
+	port := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
+	u.Host = net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port, leafPort))
 	return u, nil
 }
 
@@ -59,8 +61,7 @@ func (r *LeafRemote) Host() string {
 	if err != nil {
 		return ""
 	}
-	port := map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port, leafPort))
+	return u.Host
 }
 
 // encrypted says that the link is, or does not come about.

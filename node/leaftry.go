@@ -31,7 +31,7 @@ func TryLink(ctx context.Context, r LeafRemote, site string) error {
 		return fmt.Errorf("setting up a link: %w", err)
 	}
 	var fault atomic.Pointer[string]
-	hear := func(level slog.Level, text string) {
+	hear := func(level slog.Level, _ uint64, text string) {
 		// A connection that ends without a word before it has no other reason than that.
 		if level >= slog.LevelError || strings.Contains(text, "connection closed") && fault.Load() == nil {
 			fault.Store(&text)

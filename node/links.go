@@ -4,8 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,25 +25,32 @@ type Link struct {
 
 // heard is what the server's log says of its links.
 type heard struct {
+	id      uint64 // the number of the last connection
 	at      time.Time
 	fault   string
 	faultAt time.Time
 }
 
-// hear takes a line of the server's log about a link to a hub.
-func (s *Server) hear(level slog.Level, text string) {
+// hear takes a line of the server's log about a leaf node connection of the given number, or about none that is there yet. Only the line
+// with which a connection begins names the hub, as its configured address: it may be reached through a proxy.
+func (s *Server) hear(level slog.Level, id uint64, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	begins := strings.HasPrefix(text, "Leafnode connection created")
 	for i, r := range s.config.Leaf.Remotes {
-		if len(s.config.Leaf.Remotes) > 1 && !strings.Contains(text, r.Host()) {
-			continue
-		}
 		h := s.heard[i]
-		h.at = now
-		// A connection that ends without a word before it has no other reason than that.
-		if level >= slog.LevelError || strings.Contains(text, "connection closed") && now.Sub(h.faultAt) > leafTimeout {
-			h.fault, h.faultAt = text, now
+		if begins && strings.HasSuffix(text, "("+r.Host()+")") {
+			h.id = id
+		} else if begins && h.id == id {
+			h.id = 0 // numbers begin anew when the server is restarted
+		}
+		if h.id == id && id != 0 || id == 0 && strings.Contains(text, strconv.Quote(r.Host())) {
+			h.at = now
+			// A connection that ends without a word before it has no other reason than that.
+			if level >= slog.LevelError || strings.Contains(text, "connection closed") && now.Sub(h.faultAt) > leafTimeout {
+				h.fault, h.faultAt = text, now
+			}
 		}
 		s.heard[i] = h
 	}
@@ -68,34 +73,18 @@ func (s *Server) Links() []Link {
 		s.log.Debug("looking at the links", "err", err)
 		return all
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, leaf := range leafs.Leafs {
-		if !leaf.IsSpoke {
-			continue
-		}
-		if i := s.remoteOf(leaf); i >= 0 {
-			all[i].Up, all[i].Hub, all[i].Error = true, leaf.Name, ""
-			// Where it has not been measured, there is none.
-			all[i].RTT, _ = time.ParseDuration(leaf.RTT)
+		for i := range all {
+			if leaf.IsSpoke && s.heard[i].id == leaf.ID {
+				all[i].Up, all[i].Hub, all[i].Error = true, leaf.Name, ""
+				// Where it has not been measured, there is none.
+				all[i].RTT, _ = time.ParseDuration(leaf.RTT)
+			}
 		}
 	}
 	return all
-}
-
-// remoteOf finds which of the remotes a connection is of, -1 if it cannot be told.
-func (s *Server) remoteOf(leaf *server.LeafInfo) int {
-	remotes := s.config.Leaf.Remotes
-	if len(remotes) == 1 {
-		return 0
-	}
-	address := net.JoinHostPort(leaf.IP, strconv.Itoa(leaf.Port))
-	return slices.IndexFunc(remotes, func(r LeafRemote) bool {
-		host, port, err := net.SplitHostPort(r.Host())
-		if err != nil || r.Proxy != "" {
-			return false
-		}
-		ips, err := net.LookupHost(host)
-		return err == nil && slices.ContainsFunc(ips, func(ip string) bool { return net.JoinHostPort(ip, port) == address })
-	})
 }
 
 // HoldLink keeps the link to a hub down, or lets it come up again.
@@ -130,8 +119,9 @@ func (s *Server) hold(o *server.Options) {
 	held := s.held
 	s.mu.Unlock()
 	for i, r := range s.config.Leaf.Remotes {
+		u, err := r.parse()
 		for _, remote := range o.LeafNode.Remotes {
-			remote.Disabled = remote.Disabled || held[i] && remote.URLs[0].String() == r.URL
+			remote.Disabled = remote.Disabled || held[i] && err == nil && remote.URLs[0].String() == u.String()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ const (
 // process, it merely stops starting. What the server complains of again and again is passed on once a minute, with how often it was said.
 type natsLog struct {
 	log  *slog.Logger
-	link func(level slog.Level, text string) // takes what is said of links to hubs
+	link func(level slog.Level, id uint64, text string) // takes what is said of links to hubs
 
 	mu     sync.Mutex
 	fatal  error
@@ -44,8 +45,8 @@ func (l *natsLog) write(level slog.Level, format string, v ...any) {
 	if strings.Contains(text, "duplicate name") {
 		text += "; two nodes of the cluster have the same site and node, and cannot be told apart: give each its own node"
 	}
-	if link, ok := aboutLink(text); ok {
-		l.link(level, link)
+	if id, link, ok := aboutLink(text); ok {
+		l.link(level, id, link)
 	}
 	if !enabled {
 		return
@@ -63,16 +64,17 @@ func (l *natsLog) write(level slog.Level, format string, v ...any) {
 	l.log.Log(context.Background(), level, text, more...)
 }
 
-// aboutLink takes what the server says of a leaf node connection without the connection's own name.
-func aboutLink(text string) (string, bool) {
+// aboutLink takes what the server says of a leaf node connection apart: the connection's number, 0 where there is none yet, and the text
+// without the connection's own name.
+func aboutLink(text string) (id uint64, said string, ok bool) {
 	if strings.Contains(text, "as leafnode to remote") {
-		return text, true
+		return 0, text, true
 	}
-	if !strings.Contains(text, " - lid") {
-		return "", false
-	}
-	parts := strings.SplitN(text, " - ", 3)
-	return parts[len(parts)-1], true
+	_, rest, ok := strings.Cut(text, " - lid")
+	_, rest, _ = strings.Cut(rest, ":") // behind _ws, where it is one
+	number, said, _ := strings.Cut(rest, " - ")
+	id, err := strconv.ParseUint(number, 10, 64)
+	return id, said, ok && err == nil
 }
 
 // again says that the same was passed on within the last minute, but for numbers; else how often it was held back since then.
