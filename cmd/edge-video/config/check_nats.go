@@ -16,8 +16,16 @@ func (k *checker) nats() {
 	if len(leaf.Remotes) > 0 && k.c.Site == schema.LocalSite {
 		k.fail("site", `a site named "local" may not join a hub, as all would have the same name`, "give the site its own name")
 	}
+	hubs := map[string]string{} // by address, which tells links apart
 	for i, r := range leaf.Remotes {
-		k.remote(fmt.Sprintf("nats.leaf.remotes[%d]", i), r)
+		path := fmt.Sprintf("nats.leaf.remotes[%d]", i)
+		k.remote(path, r)
+		if u, ok := r.URL.parse(); ok && u.Host != "" {
+			if other := hubs[u.Host]; other != "" {
+				k.fail(path+".url", "has the host and port of "+other, "keep one of the two")
+			}
+			hubs[u.Host] = path
+		}
 	}
 	k.leafTLS("nats.leaf.tls", leaf.TLS)
 	for i, route := range cluster.Routes {

@@ -175,6 +175,7 @@ func refused() map[string][2]string {
 		"remote proxy scheme":     {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'socks5://h'}}]}}", `f.yaml:3: nats.leaf.remotes[0].proxy.url: "socks5://h" has no scheme that works here; write http://host; schemes are http https`},
 		"remote proxy user":       {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'http://u@h'}}]}}", "f.yaml:3: nats.leaf.remotes[0].proxy.url: has one of user and password"},
 		"remote proxy path":       {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h', proxy: {\n  url: 'http://h/x'}}]}}", "f.yaml:3: nats.leaf.remotes[0].proxy.url: has more than a proxy's address"},
+		"remote twice":            {"site: a\nnats: {leaf: {remotes: [{url: 'tls://h:1'}, {url: 'tls://h:2'},\n  {url: 'tls://u:p@h:1'}]}}", "f.yaml:3: nats.leaf.remotes[2].url: has the host and port of nats.leaf.remotes[0]; keep one of the two"},
 		"leaf tls half":           {"nats: {leaf: {listen: '127.0.0.1:1',\n  tls: {certificate: '${SECRET_FILE}'}}}", "f.yaml:2: nats.leaf.tls: wants both certificate and key"},
 		"leaf tls in vain":        {"nats: {leaf: {\n  tls: {certificate: '${SECRET_FILE}', key: '${SECRET_FILE}'}}}", "f.yaml:2: nats.leaf.tls: has no effect without a listener"},
 		"local site with remotes": {"site: local\nnats: {leaf: {remotes: [{url: 'tls://h'}]}}", `f.yaml:1: site: a site named "local" may not join a hub`},

@@ -34,7 +34,7 @@ func printed(t *testing.T, v any) string {
 func TestSecret_NoOutputShowsIt(t *testing.T) {
 	c, _ := parse(t, `
 site: a
-nats: {leaf: {remotes: [{url: "tls://hunter2@hub"}, {url: "tls://u:hunter2@hub", proxy: {url: "http://u:hunter2@proxy"}}]}, cluster: {name: a, listen: "127.0.0.1:1", routes: ["nats://u:hunter2@h"]}}
+nats: {leaf: {remotes: [{url: "tls://hunter2@hub"}, {url: "tls://u:hunter2@other", proxy: {url: "http://u:hunter2@proxy"}}]}, cluster: {name: a, listen: "127.0.0.1:1", routes: ["nats://u:hunter2@h"]}}
 cameras:
   - {id: a, url: "rtsp://h/x", username: u, password: hunter2}
   - {id: b, url: "rtsp://u:hunter2@h/x?password=hunter2"}
