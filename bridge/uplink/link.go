@@ -87,7 +87,10 @@ func (l *link) publish(f *schema.Frame) (jetstream.PubAckFuture, error) {
 		return nil, nil
 	}
 	stood, err := l.js.PublishMsgAsync(&nats.Msg{Subject: schema.UplinkSubject(f.Site, f.Camera), Header: f.Header(), Data: f.Data})
-	if err != nil {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, fmt.Errorf("%w: storing in %s: %w", bridge.ErrRejected, schema.StreamUplink, err)
+	case err != nil:
 		return nil, fmt.Errorf("%w: storing in %s: %w", bridge.ErrNotConnected, schema.StreamUplink, err)
 	}
 	return stood, nil
