@@ -111,7 +111,7 @@ func switchUplink(ctx context.Context, js jetstream.JetStream, on bool) error {
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return streamError(schema.StreamUplink, err)
 	}
-	if on == had {
+	if on && had {
 		return nil
 	}
 	frames, err := js.Stream(ctx, schema.StreamFrames)
@@ -121,23 +121,41 @@ func switchUplink(ctx context.Context, js jetstream.JetStream, on bool) error {
 	if err != nil {
 		return streamError(schema.StreamFrames, err)
 	}
-	remove := []string{schema.UplinkConsumer}
+	find := uplinkConsumers // also where there is no UPLINK any more: a node that still had an uplink may have made one anew
 	if on {
-		if remove, err = hubConsumers(ctx, frames); err != nil {
-			return streamError(schema.StreamFrames, err)
-		}
+		find = hubConsumers
+	}
+	remove, err := find(ctx, frames)
+	if err != nil {
+		return streamError(schema.StreamFrames, err)
 	}
 	for _, name := range remove {
 		if err := frames.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return streamError(schema.StreamFrames, err)
 		}
 	}
-	if !on {
-		if err := js.DeleteStream(ctx, schema.StreamUplink); err != nil {
+	if !on && had {
+		if err := js.DeleteStream(ctx, schema.StreamUplink); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return streamError(schema.StreamUplink, err)
 		}
 	}
 	return nil
+}
+
+// uplinkConsumers names the consumer that fills UPLINK, if there is one. A bridge of that name begins with the oldest frames.
+func uplinkConsumers(ctx context.Context, frames jetstream.Stream) (names []string, err error) {
+	c, err := frames.Consumer(ctx, schema.UplinkConsumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	config := c.CachedInfo().Config
+	if config.DeliverPolicy == jetstream.DeliverNewPolicy && config.Metadata[schema.MetadataKey] != "" {
+		names = append(names, schema.UplinkConsumer)
+	}
+	return names, nil
 }
 
 // hubConsumers names the consumers by which hubs read a stream.

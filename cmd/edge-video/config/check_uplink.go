@@ -22,13 +22,16 @@ func (k *checker) uplink() {
 	if u.MaxBytes < 16*MiB {
 		k.fail("uplink.max_bytes", u.MaxBytes.String()+" is too small to absorb an outage of the link", "write at least 16MiB")
 	}
+	// Where there is no uplink a consumer of that name which began with the newest frames is taken for what an uplink has left, and removed.
+	if slices.ContainsFunc(k.c.Bridges, func(b Bridge) bool {
+		return b.Name == UplinkBridge && (len(u.Cameras) > 0 || b.Start == "newest")
+	}) {
+		k.fail("uplink", fmt.Sprintf("its consumer is called %q, which is the name of a bridge", UplinkBridge), "give the bridge another name")
+	}
 	if len(u.Cameras) == 0 {
 		return
 	}
 	k.patterns("uplink.cameras", u.Cameras, false)
-	if slices.ContainsFunc(k.c.Bridges, func(b Bridge) bool { return b.Name == UplinkBridge }) {
-		k.fail("uplink", fmt.Sprintf("its consumer is called %q, which is the name of a bridge", UplinkBridge), "give the bridge another name")
-	}
 	if len(k.c.NATS.Leaf.Remotes) == 0 {
 		k.warn("uplink", "no hub takes what it keeps", "name a hub in nats.leaf.remotes, or remove uplink.cameras")
 	}

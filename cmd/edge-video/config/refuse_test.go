@@ -211,6 +211,8 @@ func refused() map[string][2]string {
 		"a site's cameras, no hub": {header + "    cameras: ['lisbon.*']\n    mqtt: {url: mqtt://h}\n", `f.yaml:4: bridges[0].cameras[0]: "lisbon.*" is not a camera`},
 		"workers and client id":    {mqtt("url: mqtt://h\nclient_id: x") + "    workers: standby", "f.yaml:6: bridges[0].mqtt.client_id: two workers cannot have the same client id"},
 		"workers out of reach":     {"nats: {listen: ''}\n" + cache("url: redis://h") + "    in_node: false", "f.yaml:7: bridges[0].in_node: no other process can reach the node while nats.listen is empty; set nats.listen"},
+		"name of the uplink":       {"uplink: {cameras: [a]}\nsite: lisbon\nnats: {leaf: {remotes: [{url: 'tls://h'}]}}\n" + strings.Replace(cache("url: redis://h"), "name: b", "name: uplink", 1), `f.yaml:1: uplink: its consumer is called "uplink", which is the name of a bridge; give the bridge another name`},
+		"name of a former uplink":  {strings.Replace(cache("url: redis://h"), "name: b", "name: uplink", 1) + "    start: newest", `f.yaml: uplink: its consumer is called "uplink"`},
 		"start unknown":            {cache("url: redis://h") + "    start: now", `f.yaml:6: bridges[0].start: "now" is not known here; write one of oldest newest`},
 		"breaker failures":         {cache("url: redis://h") + "    breaker: {failures: 0}", "f.yaml:6: bridges[0].breaker.failures: 0 is not above 0"},
 		"breaker max_open":         {cache("url: redis://h") + "    breaker: {open: 2m}", "f.yaml:6: bridges[0].breaker.max_open: 1m is less than open 2m; write at least 2m"},
