@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
@@ -53,57 +54,113 @@ func ReadSites(dataDir string) ([]Site, error) {
 
 // AddSite gives a site credentials and returns them, the content of the file that the site's nats.leaf.remotes names. A running hub takes
 // them up within a second. With replace the site's earlier credentials end, and a link that has signed in with them; without, an error
-// that wraps [ErrSiteExists] says that there are some.
-func AddSite(dataDir, name string, replace bool) ([]byte, error) {
-	sites, err := ReadSites(dataDir)
+// that wraps [ErrSiteExists] says that there are some. The credentials count once all of hand have taken them; an error of theirs leaves
+// everything as it was.
+func AddSite(dataDir, name string, replace bool, hand ...func(credentials []byte) error) (credentials []byte, err error) {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating data_dir: %w", err)
+	}
+	err = changeSites(dataDir, func(sites []Site) ([]Site, error) {
+		at := slices.IndexFunc(sites, func(s Site) bool { return s.Name == name })
+		if at >= 0 && !replace {
+			return nil, fmt.Errorf("%w: %s", ErrSiteExists, name)
+		}
+		user, err := newUser()
+		if err != nil {
+			return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
+		}
+		defer user.Wipe()
+		seed, err := user.Seed()
+		if err != nil {
+			return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
+		}
+		if at >= 0 {
+			sites[at].Key = user.name
+		} else {
+			sites = append(sites, Site{Name: name, Key: user.name})
+		}
+		credentials = fmt.Appendf(nil, "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", seed)
+		for _, f := range hand {
+			if err := f(credentials); err != nil {
+				return nil, err
+			}
+		}
+		return sites, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(sites, func(s Site) bool { return s.Name == name })
-	if at >= 0 && !replace {
-		return nil, fmt.Errorf("%w: %s", ErrSiteExists, name)
-	}
-	user, err := newUser()
-	if err != nil {
-		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
-	}
-	defer user.Wipe()
-	seed, err := user.Seed()
-	if err != nil {
-		return nil, fmt.Errorf("giving site %s credentials: %w", name, err)
-	}
-	if at >= 0 {
-		sites[at].Key = user.name
-	} else {
-		sites = append(sites, Site{Name: name, Key: user.name})
-	}
-	if err := writeSites(dataDir, sites); err != nil {
-		return nil, err
-	}
-	return fmt.Appendf(nil, "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", seed), nil
+	return credentials, nil
 }
 
 // RemoveSite ends a site's credentials and its link. What the hub holds of it stays. It reports false where the site had none.
-func RemoveSite(dataDir, name string) (bool, error) {
-	sites, err := ReadSites(dataDir)
-	if err != nil {
-		return false, err
-	}
-	left := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool { return s.Name == name })
-	if len(left) == len(sites) {
+func RemoveSite(dataDir, name string) (had bool, err error) {
+	err = changeSites(dataDir, func(sites []Site) ([]Site, error) {
+		left := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool { return s.Name == name })
+		had = len(left) < len(sites)
+		return left, nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return true, writeSites(dataDir, left)
+	return had, err
 }
 
-// writeSites replaces the file as a whole, so that a hub that reads it meanwhile sees the old or the new one.
-func writeSites(dataDir string, sites []Site) error {
+// changeSites changes the sites while nobody else does: it locks the directory itself, which needs no file that others may not open.
+func changeSites(dataDir string, change func([]Site) ([]Site, error)) error {
+	dir, err := os.Open(dataDir)
+	if err != nil {
+		return fmt.Errorf("opening data_dir: %w; run it as the user that runs the node", err)
+	}
+	defer dir.Close()
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", dataDir, err)
+	}
+	sites, err := ReadSites(dataDir)
+	if err != nil {
+		return err
+	}
+	changed, err := change(slices.Clone(sites))
+	if err != nil || slices.Equal(changed, sites) {
+		return err
+	}
+	return writeSites(dir, changed)
+}
+
+// writeSites replaces the file as a whole, so that a hub that reads it meanwhile sees the old or the new one. It is the directory's
+// owner's, as whom the hub runs, also where root writes it.
+func writeSites(dir *os.File, sites []Site) error {
 	text, err := json.MarshalIndent(sites, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the sites: %w", err)
 	}
-	if err := replaceFile(filepath.Join(dataDir, sitesFile), append(text, '\n')); err != nil {
+	f, err := os.CreateTemp(dir.Name(), "."+sitesFile+"-*") // of mode 0600, and no link that the owner has put there
+	if err != nil {
 		return fmt.Errorf("writing the sites: %w", err)
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, giveTo(f, dir), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir.Name(), sitesFile))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the sites: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// giveTo makes a file the property of a directory's owner.
+func giveTo(f, dir *os.File) error {
+	info, err := dir.Stat()
+	if err != nil {
+		return err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(st.Uid) == os.Geteuid() {
+		return nil
+	}
+	if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
+		return fmt.Errorf("%w; run it as the user that runs the node", err)
 	}
 	return nil
 }

@@ -1,11 +1,15 @@
 package node_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/test/harness"
@@ -86,5 +90,51 @@ func TestServer_LinkWithoutCredentialsEndsWithTheFirstSite(t *testing.T) {
 	turnedAway(t, unnamed)
 	if !hub.Links()[0].Up || line.Opened() != 1 {
 		t.Errorf("the hub's own link was set up %d times, want once", line.Opened())
+	}
+}
+
+func TestAddSite_ManyAtOnceLoseNone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var adding errgroup.Group
+	for i := range 50 {
+		adding.Go(func() error {
+			_, err := node.AddSite(dir, fmt.Sprintf("site-%d", i), false)
+			return err
+		})
+	}
+	if err := adding.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if sites, err := node.ReadSites(dir); err != nil || len(sites) != 50 {
+		t.Errorf("got %d sites, %v, want 50", len(sites), err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("got %v, %v, want the file alone", left, err)
+	}
+}
+
+func TestAddSite_WhatRootWritesTheOwnerOfTheDirectoryReads(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root writes for others")
+	}
+	const owner = 1234
+	dir := t.TempDir()
+	if err := os.Chown(dir, owner, owner); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.AddSite(dir, "lisbon", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.AddSite(dir, "lisbon", true); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, "sites.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != owner || st.Gid != owner || info.Mode() != 0o600 {
+		t.Errorf("got %d:%d with %v, want the directory's owner alone", st.Uid, st.Gid, info.Mode())
 	}
 }

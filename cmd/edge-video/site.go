@@ -54,18 +54,18 @@ func (s *siteAddCommand) Run(c console) error {
 	if _, err := os.Lstat(s.Output); s.Output != "" && err == nil && !s.Replace {
 		return fmt.Errorf("%s exists; choose another --output, or --replace to give the site new credentials", s.Output)
 	}
-	credentials, err := node.AddSite(dir, s.Name, s.Replace)
+	// What cannot be written counts at no hub, and leaves the old ones.
+	_, err = node.AddSite(dir, s.Name, s.Replace, func(credentials []byte) error {
+		if s.Output == "" {
+			_, err := c.out.Write(credentials)
+			return err
+		}
+		return replaceFile(s.Output, credentials)
+	})
 	if errors.Is(err, node.ErrSiteExists) {
 		return fmt.Errorf("%w; give it new ones with --replace, which ends the old ones", err)
 	}
-	if err != nil {
-		return err
-	}
-	if s.Output == "" {
-		_, err = c.out.Write(credentials)
-		return err
-	}
-	if err := replaceFile(s.Output, credentials); err != nil {
+	if err != nil || s.Output == "" {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s holds the credentials of site %s; bring it there and name it in nats.leaf.remotes as credentials\n", s.Output, s.Name)
