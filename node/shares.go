@@ -39,7 +39,7 @@ func (f *Fleet) newShares() *cluster.Shares {
 		return p
 	}
 	return cluster.New(cluster.Config{Site: f.config.Site, Node: f.config.Node, Replicas: f.config.Stream.Replicas, Peers: peers,
-		Connect: f.server.Connect}, ids(f.config.Cameras), f.log)
+		Connect: f.server.Connect, Patiently: patiently}, ids(f.config.Cameras), f.log)
 }
 
 func ids(cameras []CameraConfig) []string {

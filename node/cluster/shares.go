@@ -36,6 +36,8 @@ type Config struct {
 	Replicas   int // of the streams
 	Peers      func() Peers
 	Connect    func(name string) (*nats.Conn, error) // closed by Run
+	// Patiently asks JetStream again while it has no answer, as while nobody leads, for as long as a start may take.
+	Patiently func(ctx context.Context, ask func(context.Context) error) error
 }
 
 // Peers are the nodes that count for a majority.
@@ -126,7 +128,11 @@ func (s *Shares) Run(ctx context.Context, reader Reader) error {
 	if err != nil {
 		return fmt.Errorf("reaching JetStream: %w", err)
 	}
-	claims, err := openClaims(ctx, js, s.config.Site)
+	var claims *claims
+	err = s.config.Patiently(ctx, func(ctx context.Context) (err error) {
+		claims, err = openClaims(ctx, js, s.config.Site)
+		return err
+	})
 	if err != nil {
 		return err
 	}
