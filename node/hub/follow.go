@@ -121,7 +121,7 @@ func (s *site) agedOut(own *jetstream.StreamInfo, now *reads) {
 	}
 	if seq := max(source.Seq, s.appended); now.first > seq+1 {
 		s.appended = now.first - 1
-		s.tellGap(run{seq + 1, now.first - 1}, false)
+		s.tellGap(whole(seq+1, now.first-1), false)
 	}
 }
 

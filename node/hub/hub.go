@@ -84,6 +84,7 @@ func (h *Hub) Run(ctx context.Context) error {
 func (h *Hub) watch(ctx context.Context) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
+	stood := h.stood(ctx)
 	for {
 		found, all := h.find(ctx)
 		if all {
@@ -92,7 +93,8 @@ func (h *Hub) watch(ctx context.Context) {
 		for _, name := range found {
 			h.mu.Lock()
 			if h.sites[name] == nil {
-				h.sites[name] = &site{hub: h, name: name, log: h.log.With("site", name), status: Status{Site: name, Since: time.Now()}}
+				h.sites[name] = &site{hub: h, name: name, log: h.log.With("site", name), status: Status{Site: name, Since: time.Now()}, gaps: gaps{last: stood[name]}}
+				delete(stood, name)
 			}
 			h.mu.Unlock()
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type party struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	reg    *prometheus.Registry // a hub's
+	stop   func()               // stops it, but not its server
 }
 
 func logger(t *testing.T) *slog.Logger {
@@ -91,21 +93,27 @@ func startHub(t *testing.T, change func(*hub.Config), before ...func(*hub.Hub)) 
 	if change != nil {
 		change(&config)
 	}
+	return p, p.runHub(config, before...), c.Leaf.Listen
+}
+
+// runHub runs a hub at a server until it is stopped or the test ends.
+func (p *party) runHub(config hub.Config, before ...func(*hub.Hub)) *hub.Hub {
 	p.reg = prometheus.NewRegistry()
-	h := hub.New(config, p.server.Connect, p.server.Sites, logger(t), p.reg)
+	h := hub.New(config, p.server.Connect, p.server.Sites, logger(p.t), p.reg)
 	for _, f := range before {
 		f(h)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx) }()
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("running the hub: %v", err)
+			p.t.Errorf("running the hub: %v", err)
 		}
 	})
-	return p, h, c.Leaf.Listen
+	p.t.Cleanup(p.stop)
+	return h
 }
 
 // startSite runs a site that is a leaf node of a hub.

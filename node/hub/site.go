@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,10 +45,8 @@ type site struct {
 	events   *reads                   // its EVENTS
 	reached  bool                     // the hub's consumers at the site were made, or found
 	made     bool                     // the mirrors exist, with the limits asked for
-	asked    bool                     // what was reported before is known
-	reported uint64                   // stream sequence up to which gaps have been reported
-	appended uint64                   // the same at the site, where the hub's stream appends
-	deleted  int                      // gaps in the mirror, in frames, when it was last looked at
+	gaps     gaps                     // what the mirror lacks
+	appended uint64                   // sequence at the site up to which gaps have been told, where the hub's stream appends
 	behind   time.Time                // since when the mirror catches up, zero while it does not
 	gone     time.Time                // since when there is nothing of it, zero while there is
 	consumer jetstream.ConsumerConfig // of the hub, of the site's frames
@@ -97,7 +94,7 @@ func (s *site) look(ctx context.Context) {
 	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s.made, s.first, s.counted = false, "", time.Time{} // not yet, or someone has removed it
+			s.made, s.first, s.counted, s.gaps = false, "", time.Time{}, gaps{} // not yet, or someone has removed it
 		}
 		s.log.Debug("looking at the mirror", "err", err)
 		s.hub.metrics.set(s.report())
@@ -192,93 +189,4 @@ func (s *site) see(info *jetstream.StreamInfo) {
 		s.log.Warn("site not connected", "last_frame", info.State.LastTime, "err", e.Message)
 	}
 	s.hub.journal.Event(e)
-}
-
-// tellGaps reports frames that the site had discarded before the mirror could take them: they are missing between those it has. What has
-// been reported before stands in the last event about it.
-func (s *site) tellGaps(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) error {
-	if !s.asked {
-		last, err := s.lastReported(ctx)
-		if err != nil {
-			return err
-		}
-		s.asked, s.reported = true, last
-	}
-	if info.State.NumDeleted == s.deleted {
-		return nil
-	}
-	info, err := stream.Info(ctx, jetstream.WithDeletedDetails(true))
-	if err != nil {
-		return fmt.Errorf("asking what is missing: %w", err)
-	}
-	for _, g := range runs(info.State.Deleted, s.reported) {
-		s.reported = g.last
-		s.tellGap(g, s.holds(ctx, info, g))
-	}
-	s.deleted = info.State.NumDeleted
-	return nil
-}
-
-// holds reports whether the site still has what its mirror lacks, as far as the site answers.
-func (s *site) holds(ctx context.Context, mirror *jetstream.StreamInfo, g run) bool {
-	js, err := jetstream.NewWithAPIPrefix(s.hub.nc, schema.DomainAPI(s.name))
-	if err != nil || mirror.Mirror == nil || s.frames == nil {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
-	own, err := js.Stream(ctx, s.frames.name)
-	return err == nil && own.CachedInfo().State.FirstSeq <= g.first && own.CachedInfo().State.LastSeq >= g.last
-}
-
-// tellGap tells of frames that the hub lacks: they left the site too early, or the hub had them and has lost them.
-func (s *site) tellGap(g run, held bool) {
-	n := g.last - g.first + 1
-	e := schema.Event{Class: schema.ClassLink, Name: s.name, Kind: schema.KindGap, Reason: "aged_out", FirstSeq: g.first, LastSeq: g.last, Count: n,
-		Message: "stream sequences of FRAMES at the site, which they left before they could be mirrored"}
-	if held {
-		e.Reason = "lost"
-		e.Message = "stream sequences of FRAMES at the site, which still has them: the hub has lost them, or someone has removed them there"
-	}
-	s.log.Warn("frames are missing in the mirror", "reason", e.Reason, "count", n, "first_seq", g.first, "last_seq", g.last)
-	s.hub.metrics.missed.WithLabelValues(s.name).Add(float64(n))
-	s.hub.journal.Event(e)
-}
-
-// lastReported is the last stream sequence of the newest gap event about the site.
-func (s *site) lastReported(ctx context.Context) (uint64, error) {
-	events, err := s.hub.js.Stream(ctx, schema.StreamEvents)
-	if err != nil {
-		return 0, fmt.Errorf("looking for stream %s: %w", schema.StreamEvents, err)
-	}
-	m, err := events.GetLastMsgForSubject(ctx, schema.EventSubject(s.hub.config.Site, schema.ClassLink, s.name, schema.KindGap))
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("reading the last gap: %w", err)
-	}
-	var e schema.Event
-	if err := json.Unmarshal(m.Data, &e); err != nil {
-		return 0, fmt.Errorf("reading the last gap: %w", err)
-	}
-	return e.LastSeq, nil
-}
-
-// run is a range of stream sequences.
-type run struct{ first, last uint64 }
-
-// runs joins ascending sequences beyond after to ranges.
-func runs(seqs []uint64, after uint64) []run {
-	var all []run
-	for _, seq := range seqs {
-		switch n := len(all); {
-		case seq <= after:
-		case n > 0 && all[n-1].last+1 == seq:
-			all[n-1].last = seq
-		default:
-			all = append(all, run{seq, seq})
-		}
-	}
-	return all
 }
