@@ -61,7 +61,7 @@ func (s *site) another(old *jetstream.StreamConfig, now *reads) bool {
 func (s *site) compare(ctx context.Context, js jetstream.JetStream, mirror string, now *reads) (from uint64, err error) {
 	old, err := s.hub.js.Stream(ctx, mirror)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return 0, nil
+		return 0, s.fresh(ctx, js, now)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("looking for %s: %w", mirror, err)
@@ -92,20 +92,46 @@ func (s *site) compare(ctx context.Context, js jetstream.JetStream, mirror strin
 		return 0, fmt.Errorf("leading %s to another stream: %w", mirror, err)
 	}
 	// A durable consumer keeps where it began: the site may have one from before.
-	if err := js.DeleteConsumer(ctx, now.name, s.hub.durable()); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, fmt.Errorf("removing the consumer of %s at site %s: %w", now.name, s.name, err)
-	}
-	return from, nil
+	return from, s.unread(ctx, js, now)
 }
 
-// alone makes sure that it is the one site of its name which has another stream now, and remembers that by it.
+// fresh has a mirror that is yet to be made begin with the oldest that the site holds: a consumer of one that was removed, or of a hub whose
+// data_dir is empty now, stands behind what that one had.
+func (s *site) fresh(ctx context.Context, js jetstream.JetStream, now *reads) error {
+	asking, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	old, err := js.PushConsumer(asking, now.name, s.hub.durable())
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking for the consumer of %s at site %s: %w", now.name, s.name, err)
+	case old.CachedInfo().AckFloor.Stream < now.first:
+		return nil // all is to come
+	}
+	if err := s.alone(ctx); err != nil {
+		return err
+	}
+	s.log.Info("there is no mirror any more: all that the site holds is taken again", "stream", now.name)
+	return s.unread(ctx, js, now)
+}
+
+// unread removes the hub's consumer of a stream of the site.
+func (s *site) unread(ctx context.Context, js jetstream.JetStream, now *reads) error {
+	if err := js.DeleteConsumer(ctx, now.name, s.hub.durable()); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("removing the consumer of %s at site %s: %w", now.name, s.name, err)
+	}
+	return nil
+}
+
+// alone makes sure that it is the one site of its name which is to be read from another place now, and remembers that by it.
 func (s *site) alone(ctx context.Context) error {
 	before := s.first
 	s.first, s.counted = "", time.Time{}
 	s.count(ctx)
 	if s.twins || s.first == "" {
 		s.first = before
-		return fmt.Errorf("site %s has another stream than before, and may be another site: %w", s.name, errUnsure)
+		return fmt.Errorf("site %s may be another than before: %w", s.name, errUnsure)
 	}
 	return nil
 }
