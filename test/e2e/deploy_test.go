@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -103,13 +104,19 @@ func TestDeploy_HubSiteAndClusterRunFromTheirFiles(t *testing.T) {
 	})
 }
 
-// TestDeploy_PlainNATSServerIsAHub joins a site to a stock nats-server, which mirrors it by the commands of the guide.
+// TestDeploy_PlainNATSServerIsAHub joins a site to a stock nats-server by the line of the guide; the server mirrors it by the guide's commands.
 func TestDeploy_PlainNATSServerIsAHub(t *testing.T) {
 	t.Parallel()
 	door := fmt.Sprintf("127.0.0.1:%d", harness.FreePort(t))
-	hub := harness.StartNATSServer(t, strings.ReplaceAll(deployed(t, "nats-hub/nats-server.conf"), "0.0.0.0:7422", door), "LISBON_PASSWORD=secret-1")
+	secrets := secretsOf(t)
+	hub := harness.StartNATSServer(t, strings.NewReplacer("0.0.0.0:7422", door, "/etc/nats", secrets).Replace(deployed(t, "nats-hub/nats-server.conf")),
+		"LISBON_PASSWORD=secret-1")
+	remote := regexp.MustCompile(`(?m)^nats: \{(leaf: .*)\}$`).FindStringSubmatch(deployed(t, "README.md"))
+	if remote == nil {
+		t.Fatal("the guide has no line that links a site to the server")
+	}
 	site := harness.StartNode(t, harness.NodeOptions{Program: program, Site: "lisbon", Cameras: lines(madeUp("cam-1")), Env: []string{"HUB_PASSWORD=secret-1"},
-		NATS: ", leaf: {remotes: [{url: 'nats-leaf://lisbon:${HUB_PASSWORD}@" + door + "'}]}"})
+		NATS: ", " + strings.NewReplacer("hub.example:7422", door, "/etc/edge-video", secrets).Replace(remote[1])})
 	near := site.JetStream()
 	nc, err := nats.Connect(hub.URL())
 	if err != nil {
