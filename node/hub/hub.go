@@ -199,39 +199,6 @@ func (h *Hub) find(ctx context.Context) (names []string, all bool) {
 	}), all
 }
 
-// gatherStates has the hub's bucket of camera states take in those of every site.
-func (h *Hub) gatherStates(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	bucket := "KV_" + schema.BucketCameras
-	stream, err := h.js.Stream(ctx, bucket)
-	if err != nil {
-		return fmt.Errorf("looking for bucket %s: %w", schema.BucketCameras, err)
-	}
-	config := stream.CachedInfo().Config
-	added := false
-	for _, s := range h.known() {
-		if !s.reached {
-			continue
-		}
-		origin := h.origin(bucket, s.name)
-		if slices.ContainsFunc(config.Sources, func(old *jetstream.StreamSource) bool {
-			return old.External != nil && old.External.APIPrefix == origin.External.APIPrefix
-		}) {
-			continue
-		}
-		config.Sources = append(config.Sources, origin)
-		added = true
-	}
-	if !added {
-		return nil
-	}
-	if _, err := h.js.UpdateStream(ctx, config); err != nil {
-		return fmt.Errorf("adding sites to bucket %s: %w", schema.BucketCameras, err)
-	}
-	return nil
-}
-
 // Sites reports on the hub's sites, by name.
 func (h *Hub) Sites() []Status {
 	var all []Status

@@ -57,7 +57,7 @@ func (s *site) reach(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("reaching JetStream of site %s: %w", s.name, err)
 	}
 	frames := schema.StreamUplink
-	for _, stream := range []string{schema.StreamUplink, schema.StreamFrames, schema.StreamEvents, "KV_" + schema.BucketCameras} {
+	for _, stream := range []string{schema.StreamUplink, schema.StreamFrames, schema.StreamEvents, bucket} {
 		if stream == schema.StreamFrames && frames == schema.StreamUplink {
 			continue
 		}
@@ -105,13 +105,24 @@ func (s *site) open(ctx context.Context, js jetstream.JetStream, stream string) 
 			config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
 		}
 	}
+	if stream == bucket {
+		config.FilterSubject = states(s.name)
+	}
 	asking, cancel = context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	if old, err := js.PushConsumer(asking, stream, config.Durable); err == nil { // where it began cannot be changed
+	old, err := js.PushConsumer(asking, stream, config.Durable)
+	if err == nil { // where it began cannot be changed
 		was := old.CachedInfo().Config
 		config.DeliverPolicy, config.OptStartSeq = was.DeliverPolicy, was.OptStartSeq
 	}
-	if _, err = js.CreateOrUpdatePushConsumer(asking, stream, config); err == nil && kindOf(stream) == schema.StreamFrames {
+	_, err = js.CreateOrUpdatePushConsumer(asking, stream, config)
+	if api := new(jetstream.APIError); old != nil && stream == bucket && errors.As(err, &api) {
+		// It may send more, then, which the hub keeps under the site's name.
+		s.log.Debug("having the site send the states of its own cameras alone", "err", err)
+		config.FilterSubject = old.CachedInfo().Config.FilterSubject
+		_, err = js.CreateOrUpdatePushConsumer(asking, stream, config)
+	}
+	if err == nil && kindOf(stream) == schema.StreamFrames {
 		s.consumer = config
 	}
 	return now, err
