@@ -49,7 +49,7 @@ func (p *party) waitSaid(key, state string) {
 // sends all.
 func TestHub_TakesOfASiteTheStatesOfItsOwnCamerasAlone(t *testing.T) {
 	t.Parallel()
-	h, _, address := startHub(t, nil)
+	h, view, address := startHub(t, nil)
 	site, link := lisbon(t, h, address, 4<<20)
 	link.Cut()
 	consumer := jetstream.ConsumerConfig{Durable: schema.HubConsumer("hub"), DeliverSubject: "mirror.lisbon.KV_cameras", AckPolicy: jetstream.AckFlowControlPolicy,
@@ -85,7 +85,8 @@ func TestHub_TakesOfASiteTheStatesOfItsOwnCamerasAlone(t *testing.T) {
 		t.Errorf("a site's states of other names came over: %q, %q and %q", porto, own, other)
 	}
 
-	consumer.FilterSubject = ""
+	// The hub sees to the consumer until it sees the link.
+	harness.WaitFor(t, 30*time.Second, "the link to be seen", func() bool { return view.Sites()[0].Connected })
 	if _, err := site.js.UpdatePushConsumer(t.Context(), "KV_cameras", consumer); err != nil {
 		t.Fatal(err)
 	}
