@@ -167,9 +167,13 @@ func (l *lane) deliver(live context.Context, m jetstream.Msg, meta *jetstream.Ms
 	return nil
 }
 
+// clocksApart is how far the clock that has stamped a reference may be from this one: to tell of a picture that has just gone does no harm,
+// to pass over one that is there does.
+const clocksApart = 5 * time.Second
+
 // stale reports whether a frame, in its stream since stored, is older than the bridge takes, or refers to a picture that is no longer there.
 func (c *Config) stale(f *schema.Frame, stored time.Time) bool {
-	if f.Kept != nil && f.Kept.TTL > 0 && time.Since(stored) > f.Kept.TTL {
+	if f.Kept != nil && f.Kept.TTL > 0 && time.Since(stored) > f.Kept.TTL+max(clocksApart, f.Kept.TTL/10) {
 		return true
 	}
 	return c.MaxAge > 0 && !f.Replayed && time.Since(f.Captured) > c.MaxAge

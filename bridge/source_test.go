@@ -82,7 +82,7 @@ func TestSource_ReferencesOfPicturesThatHaveExpiredAreSkippedAndToldOf(t *testin
 	stored := time.Now()
 	s.tell("cache", "dock-1", 11, 20)
 	s.tellFor(0, "cache", "dock-1", 21, 25)
-	harness.WaitFor(t, 10*time.Second, "the end of ten pictures", func() bool { return time.Since(stored) > 600*time.Millisecond })
+	harness.WaitFor(t, 10*time.Second, "the end of ten pictures", func() bool { return time.Since(stored) > 6*time.Second })
 	var got seen
 	b := s.run(references(), &fakeSink{judge: got.confirm})
 	harness.WaitFor(t, 30*time.Second, "the others", func() bool { return len(got.all()) == 15 })
