@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -10,6 +12,17 @@ import (
 
 	"github.com/edge-video/edge-video/schema"
 )
+
+// leafPort is the port of a remote that names none.
+func leafPort(scheme string) string {
+	switch scheme {
+	case "ws":
+		return "80"
+	case "wss":
+		return "443"
+	}
+	return "7422"
+}
 
 func (k *checker) nats() {
 	leaf, cluster := k.c.NATS.Leaf, k.c.NATS.Cluster
@@ -21,10 +34,11 @@ func (k *checker) nats() {
 		path := fmt.Sprintf("nats.leaf.remotes[%d]", i)
 		k.remote(path, r)
 		if u, ok := r.URL.parse(); ok && u.Host != "" {
-			if other := hubs[u.Host]; other != "" {
+			address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), leafPort(u.Scheme)))
+			if other := hubs[address]; other != "" {
 				k.fail(path+".url", "has the host and port of "+other, "keep one of the two")
 			}
-			hubs[u.Host] = path
+			hubs[address] = path
 		}
 	}
 	k.leafTLS("nats.leaf.tls", leaf.TLS)

@@ -23,10 +23,11 @@ func (k *checker) uplink() {
 		k.fail("uplink.max_bytes", u.MaxBytes.String()+" is too small to absorb an outage of the link", "write at least 16MiB")
 	}
 	// Where there is no uplink a consumer of that name which began with the newest frames is taken for what an uplink has left, and removed.
-	if slices.ContainsFunc(k.c.Bridges, func(b Bridge) bool {
+	at := slices.IndexFunc(k.c.Bridges, func(b Bridge) bool {
 		return b.Name == UplinkBridge && (len(u.Cameras) > 0 || b.Start == "newest")
-	}) {
-		k.fail("uplink", fmt.Sprintf("its consumer is called %q, which is the name of a bridge", UplinkBridge), "give the bridge another name")
+	})
+	if at >= 0 {
+		k.fail(fmt.Sprintf("bridges[%d].name", at), fmt.Sprintf("%q is what fills the stream of an uplink", UplinkBridge), "give the bridge another name")
 	}
 	if len(u.Cameras) == 0 {
 		return
