@@ -80,7 +80,7 @@ func (h *horizon) look(now time.Time, frames *jetstream.StreamInfo, pending uint
 	pending = min(pending, s.Msgs)
 	size := float64(s.Bytes) / float64(s.Msgs)
 	h.left = min(maxAge-waited(path, pending), Horizon(maxAge, capacity-int64(float64(pending)*size), size*rate(path, period)))
-	if h.left < min(statusPeriod, maxAge/100) { // gone before the next look
+	if pending > 0 && h.left < min(statusPeriod, maxAge/100) { // gone before the next look
 		h.left = 0
 	}
 	if n := len(h.marks); n == 0 || now.Sub(h.marks[n-1].at) >= period {

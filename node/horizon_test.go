@@ -129,6 +129,7 @@ func TestHorizon_IsWhatTheStreamStillHoldsWhoeverFillsIt(t *testing.T) {
 			r.run(time.Minute, second, true)
 		}, time.Hour},
 		"a stream of less than a minute": {6 * time.Hour, 30 * reelFrame, func(r *reel) { r.run(time.Hour, second, true) }, 30 * second},
+		"a stream of three seconds":      {6 * time.Hour, 3 * reelFrame, func(r *reel) { r.run(time.Hour, second, true) }, 3 * second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,12 +80,14 @@ func AddSite(dataDir, name string, replace bool, hand ...func(credentials []byte
 			sites = append(sites, Site{Name: name, Key: user.name})
 		}
 		credentials = fmt.Appendf(nil, "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", seed)
+		return sites, nil
+	}, func() error {
 		for _, f := range hand {
 			if err := f(credentials); err != nil {
-				return nil, err
+				return err
 			}
 		}
-		return sites, nil
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -99,15 +101,16 @@ func RemoveSite(dataDir, name string) (had bool, err error) {
 		left := slices.DeleteFunc(slices.Clone(sites), func(s Site) bool { return s.Name == name })
 		had = len(left) < len(sites)
 		return left, nil
-	})
+	}, func() error { return nil })
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	return had, err
 }
 
-// changeSites changes the sites while nobody else does: it locks the directory itself, which needs no file that others may not open.
-func changeSites(dataDir string, change func([]Site) ([]Site, error)) error {
+// changeSites changes the sites while nobody else does: it locks the directory itself, which needs no file that others may not open. What
+// is to be done before the change counts is done once that cannot fail for want of room or of rights.
+func changeSites(dataDir string, change func([]Site) ([]Site, error), before func() error) error {
 	dir, err := os.Open(dataDir)
 	if err != nil {
 		return fmt.Errorf("opening data_dir: %w; run it as the user that runs the node", err)
@@ -124,12 +127,12 @@ func changeSites(dataDir string, change func([]Site) ([]Site, error)) error {
 	if err != nil || slices.Equal(changed, sites) {
 		return err
 	}
-	return writeSites(dir, changed)
+	return writeSites(dir, changed, before)
 }
 
 // writeSites replaces the file as a whole, so that a hub that reads it meanwhile sees the old or the new one. It is the directory's
 // owner's, as whom the hub runs, also where root writes it.
-func writeSites(dir *os.File, sites []Site) error {
+func writeSites(dir *os.File, sites []Site, before func() error) error {
 	text, err := json.MarshalIndent(sites, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encoding the sites: %w", err)
@@ -141,6 +144,9 @@ func writeSites(dir *os.File, sites []Site) error {
 	_, err = f.Write(append(text, '\n'))
 	err = errors.Join(err, giveTo(f, dir), f.Sync(), f.Close())
 	if err == nil {
+		if err := before(); err != nil {
+			return errors.Join(err, os.Remove(f.Name()))
+		}
 		err = os.Rename(f.Name(), filepath.Join(dir.Name(), sitesFile))
 	}
 	if err != nil {
@@ -149,20 +155,18 @@ func writeSites(dir *os.File, sites []Site) error {
 	return nil
 }
 
-// giveTo makes a file the property of a directory's owner.
+// giveTo makes a file of root's the property of a directory's owner. Another user may write where the directory is not its own, as on a
+// volume that belongs to its group, and then it is the one that the hub runs as.
 func giveTo(f, dir *os.File) error {
 	info, err := dir.Stat()
 	if err != nil {
 		return err
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || int(st.Uid) == os.Geteuid() {
+	if !ok || os.Geteuid() != 0 || st.Uid == 0 {
 		return nil
 	}
-	if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil {
-		return fmt.Errorf("%w; run it as the user that runs the node", err)
-	}
-	return nil
+	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
 // replaceFile writes a file for its owner alone, as a whole, in a folder that it makes where there is none.
