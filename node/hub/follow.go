@@ -106,7 +106,7 @@ func (s *site) fresh(ctx context.Context, js jetstream.JetStream, now *reads) er
 		return nil
 	case err != nil:
 		return fmt.Errorf("looking for the consumer of %s at site %s: %w", now.name, s.name, err)
-	case old.CachedInfo().AckFloor.Stream < now.first:
+	case old.CachedInfo().AckFloor.Stream < max(now.first, 1): // the first of a stream that was never used is 0
 		return nil // all is to come
 	}
 	if err := s.alone(ctx); err != nil {

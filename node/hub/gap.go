@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,55 +34,56 @@ type gaps struct {
 	told    uint64 // stream sequence up to which gaps have been told
 	last    uint64 // newest sequence of the mirror when it was last looked at, 0 where that is not known
 	deleted int    // how many sequences were missing then
-	holes   []run  // those told of that are in the mirror still
-}
-
-// within forgets holes that the hub's own limits have taken with what was around them.
-func (g *gaps) within(first uint64) {
-	g.holes = slices.DeleteFunc(g.holes, func(r run) bool { return r.last < first })
 }
 
 // tellGaps reports frames that the site had discarded before the mirror could take them: they are missing between those it has, or behind
-// those it had. What has been reported before stands in the events about it.
+// those it had. Up to where that was done before stands in the last event about it.
 func (s *site) tellGaps(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) error {
 	g := &s.gaps
 	if !g.asked {
-		holes, err := s.toldBefore(ctx, info.Created)
+		told, err := s.toldBefore(ctx, info)
 		if err != nil {
 			return err
 		}
-		g.asked, g.holes = true, holes
-		for _, r := range holes {
-			g.told = max(g.told, r.last)
+		g.told = told
+		// Where too much is missing to be listed, all of it counts as told but for what is behind all that was told and all that was there:
+		// what else was lost while the hub was down cannot be told from what was missing before, and is never told.
+		if n := info.State.NumDeleted; n > listedMost {
+			from, next, err := g.behind(ctx, stream, info)
+			if err != nil {
+				return err
+			}
+			g.deleted = n - int(next-from)
 		}
+		g.asked = true
 	}
-	before := g.last
-	s.tellPassed(ctx, info)
-	g.within(info.State.FirstSeq)
-	if info.State.NumDeleted == g.deleted {
-		return nil
+	known := s.tellPassed(ctx, info)
+	if info.State.NumDeleted != g.deleted {
+		holes, err := g.find(ctx, stream, info)
+		if err != nil {
+			return err
+		}
+		for _, r := range short(holes) {
+			s.miss(ctx, info, r)
+		}
+		g.deleted = info.State.NumDeleted
 	}
-	holes, err := g.find(ctx, stream, info, before)
-	if err != nil {
-		return err
+	if known {
+		g.last = info.State.LastSeq
 	}
-	for _, r := range short(holes) {
-		s.miss(ctx, info, r)
-	}
-	g.deleted = info.State.NumDeleted
 	return nil
 }
 
 // tellPassed reports what a mirror has passed over while it was empty, as it is after an outage longer than the hub keeps frames: it begins
-// behind that, and nothing shows as missing.
-func (s *site) tellPassed(ctx context.Context, info *jetstream.StreamInfo) {
+// behind that, and nothing shows as missing. It reports false where that is not known yet.
+func (s *site) tellPassed(ctx context.Context, info *jetstream.StreamInfo) bool {
 	g, first := &s.gaps, info.State.FirstSeq
 	if from := max(g.last, g.told) + 1; info.Mirror != nil && g.last > 0 && first > from {
 		to := first - 1
 		if trimmed(info) {
 			// What is not there may have come and gone. What the site no more had when its link came back cannot have come.
 			if !s.reached || s.frames == nil {
-				return
+				return false
 			}
 			to = min(to, max(s.frames.first, 1)-1)
 		}
@@ -89,7 +91,7 @@ func (s *site) tellPassed(ctx context.Context, info *jetstream.StreamInfo) {
 			s.miss(ctx, info, whole(from, to))
 		}
 	}
-	g.last = info.State.LastSeq
+	return true
 }
 
 // trimmed reports whether the hub's own limits may have taken what was before the oldest frame of a mirror.
@@ -98,46 +100,41 @@ func trimmed(info *jetstream.StreamInfo) bool {
 	return now.Msgs == 0 || c.MaxAge > 0 && time.Since(now.FirstTime) > c.MaxAge/10*9 || c.MaxBytes > 0 && now.Bytes > uint64(c.MaxBytes/10*9)
 }
 
-// find finds what a mirror lacks that has not been told, of which it had the sequences up to before when it was last looked at. Where too
-// much is missing to be listed, it is known how many frames more that are than before, but not always where.
-func (g *gaps) find(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo, before uint64) ([]run, error) {
+// behind finds the hole behind what was told and what the mirror had when it was last looked at: it begins at from, and what follows it, or
+// would come next, is next. They are the same where there is none.
+func (g *gaps) behind(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) (from, next uint64, err error) {
+	from = max(g.last+1, g.told+1, info.State.FirstSeq)
+	next = max(info.State.LastSeq+1, from)
+	m, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(">"))
+	switch {
+	case err == nil:
+		next = min(next, m.Sequence)
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
+		return from, from, fmt.Errorf("looking for what follows sequence %d: %w", from-1, err)
+	}
+	return from, next, nil
+}
+
+// find finds what a mirror lacks that has not been told. Where too much is missing to be listed, it is known how many frames more that are
+// than at the last look, but not always where; and fewer where the hub's own limits have taken frames around an older hole since.
+func (g *gaps) find(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo) (all []run, err error) {
 	if info.State.NumDeleted <= listedMost {
 		info, err := stream.Info(ctx, jetstream.WithDeletedDetails(true))
 		if err != nil {
 			return nil, fmt.Errorf("asking what is missing: %w", err)
 		}
 		news, _ := slices.BinarySearch(info.State.Deleted, g.told+1)
-		g.holes = runs(info.State.Deleted[:news])
 		return runs(info.State.Deleted[news:]), nil
 	}
-	more := uint64(info.State.NumDeleted)
-	for _, r := range g.holes {
-		more -= min(more, r.missing)
+	from, next, err := g.behind(ctx, stream, info)
+	if err != nil {
+		return nil, err
 	}
-	if more == 0 {
-		return nil, nil
-	}
-	first, last := info.State.FirstSeq, info.State.LastSeq
-	from, next := max(before+1, g.told+1, first), last+1
-	m, err := stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(">"))
-	if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil, fmt.Errorf("looking for what follows sequence %d: %w", from-1, err)
-	}
-	if err == nil {
-		next = min(next, m.Sequence)
-	}
-	var all []run
-	if next > from && next-from <= more {
+	if next > from {
 		all = append(all, whole(from, next-1))
-		more -= next - from
-		from = next
 	}
-	switch {
-	case more == 0:
-	case last >= from && more <= last-from:
-		all = append(all, run{from, last, more})
-	default:
-		all = append(all, run{first, last, more})
+	if more := info.State.NumDeleted - g.deleted - int(next-from); more > 0 {
+		all = append(all, run{info.State.FirstSeq, info.State.LastSeq, uint64(more)})
 	}
 	return all, nil
 }
@@ -158,7 +155,6 @@ func short(all []run) []run {
 func (s *site) miss(ctx context.Context, mirror *jetstream.StreamInfo, r run) {
 	s.tellGap(r, s.holds(ctx, mirror, r))
 	s.gaps.told = max(s.gaps.told, r.last)
-	s.gaps.holes = append(s.gaps.holes, r)
 }
 
 // holds reports whether the site still has what its mirror lacks, as far as the site answers.
@@ -189,31 +185,30 @@ func (s *site) tellGap(r run, held bool) {
 	s.hub.journal.Event(e)
 }
 
-// toldBefore are the gaps that events tell of, since the mirror was made.
-func (s *site) toldBefore(ctx context.Context, made time.Time) ([]run, error) {
+// toldBefore is the sequence up to which the last event since the mirror was made tells of its gaps. Where that event names none, or may be
+// gone, as events are not kept for as long as frames may be, it is the newest that the mirror had at the start.
+func (s *site) toldBefore(ctx context.Context, mirror *jetstream.StreamInfo) (uint64, error) {
 	events, err := s.hub.js.Stream(ctx, schema.StreamEvents)
 	if err != nil {
-		return nil, fmt.Errorf("looking for stream %s: %w", schema.StreamEvents, err)
+		return 0, fmt.Errorf("looking for stream %s: %w", schema.StreamEvents, err)
 	}
-	subject := jetstream.WithGetMsgSubject(schema.EventSubject(s.hub.config.Site, schema.ClassLink, s.name, schema.KindGap))
-	var all []run
-	for seq := uint64(1); ; {
-		m, err := events.GetMsg(ctx, seq, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return all, nil
+	var e schema.Event
+	m, err := events.GetLastMsgForSubject(ctx, schema.EventSubject(s.hub.config.Site, schema.ClassLink, s.name, schema.KindGap))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		if !events.CachedInfo().State.FirstTime.After(mirror.Created) {
+			return 0, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the gaps that were told: %w", err)
-		}
-		var e schema.Event
+	case err != nil:
+		return 0, fmt.Errorf("reading the gap that was told last: %w", err)
+	case m.Time.Before(mirror.Created):
+		return 0, nil
+	default:
 		if err := json.Unmarshal(m.Data, &e); err != nil {
-			return nil, fmt.Errorf("reading the gaps that were told: %w", err)
+			return 0, fmt.Errorf("reading the gap that was told last: %w", err)
 		}
-		if e.LastSeq > 0 && m.Time.After(made) {
-			all = append(all, run{e.FirstSeq, e.LastSeq, e.Count})
-		}
-		seq = m.Sequence + 1
 	}
+	return cmp.Or(e.LastSeq, s.gaps.last), nil
 }
 
 // runs joins ascending sequences to ranges.
@@ -231,8 +226,8 @@ func runs(seqs []uint64) []run {
 }
 
 // stood says how far the mirrors of an earlier run go, before what there is since then comes.
-func (h *Hub) stood(ctx context.Context) map[string]uint64 {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+func (h *Hub) stood(ctx context.Context) (map[string]uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
 	defer cancel()
 	last := map[string]uint64{}
 	streams := h.js.ListStreams(ctx)
@@ -242,7 +237,7 @@ func (h *Hub) stood(ctx context.Context) map[string]uint64 {
 		}
 	}
 	if err := streams.Err(); err != nil && !errors.Is(err, jetstream.ErrEndOfData) {
-		h.log.Debug("looking at the mirrors", "err", err)
+		return nil, fmt.Errorf("listing the mirrors: %w", err)
 	}
-	return last
+	return last, nil
 }

@@ -84,7 +84,17 @@ func (h *Hub) Run(ctx context.Context) error {
 func (h *Hub) watch(ctx context.Context) {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
-	stood := h.stood(ctx)
+	stood, err := h.stood(ctx)
+	for ; err != nil; stood, err = h.stood(ctx) {
+		if ctx.Err() == nil {
+			h.log.Warn("looking at how far the mirrors go, before the sites are looked at", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 	for {
 		found, all := h.find(ctx)
 		if all {
@@ -127,14 +137,15 @@ func hasten(ctx context.Context, sites []*site, due <-chan time.Time) bool {
 	tick := time.NewTicker(firstPeriod)
 	defer tick.Stop()
 	for {
+		// Once at any rate: over a link that is full with what is on its way looks take longer than their period.
+		eager := slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !s.pace.eager })
+		visit(eager, func(s *site) { s.quicken(ctx) })
 		select {
 		case <-ctx.Done():
 			return false
 		case <-due:
 			return true
 		case <-tick.C:
-			eager := slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !s.pace.eager })
-			visit(eager, func(s *site) { s.quicken(ctx) })
 		}
 	}
 }

@@ -338,13 +338,26 @@ func TestHub_SiteThatDoesNotFitTheDiskIsNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	startSite(t, "lisbon", address, credentials, nil)
+	looks, removals := make(chan string, 1024), make(chan string, 1024)
+	for subject, c := range map[string]chan string{"STREAM.INFO.FRAMES": looks, "CONSUMER.DELETE.>": removals} {
+		if _, err := h.nc.Subscribe(schema.DomainAPI("lisbon")+"."+subject, func(m *nats.Msg) { c <- m.Subject }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	site := startSite(t, "lisbon", address, credentials, nil)
 	harness.WaitFor(t, 20*time.Second, "the refusal", func() bool { return len(view.Sites()) == 1 && view.Sites()[0].Full })
 	if s := view.Sites()[0]; !strings.Contains(s.Error, "no room for site lisbon") || !strings.Contains(s.Error, "hub.max_bytes") {
 		t.Errorf("got %q", s.Error)
 	}
 	if _, err := h.js.Publish(t.Context(), schema.FrameSubject("hub", "cam"), []byte("x")); err != nil {
 		t.Errorf("the hub's own stream: %v", err)
+	}
+	site.say("lisbon.dock-1", "up")
+	h.waitSaid("lisbon.dock-1", "up")
+	before := len(looks)
+	harness.WaitFor(t, 20*time.Second, "more looks", func() bool { return len(looks) > before+4 })
+	if len(removals) > 0 {
+		t.Errorf("the hub removed a consumer that nothing was read by: %s", <-removals)
 	}
 }
 

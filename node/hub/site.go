@@ -94,7 +94,10 @@ func (s *site) look(ctx context.Context) {
 	stream, err := s.hub.js.Stream(ctx, schema.MirrorStream(schema.StreamFrames, s.name))
 	if err != nil {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			s.made, s.reached, s.first, s.counted, s.gaps = false, false, "", time.Time{}, gaps{} // not yet, or someone has removed it
+			s.first, s.counted = "", time.Time{}
+			if s.made || s.gaps != (gaps{}) { // someone has removed it, else it is not yet made
+				s.made, s.reached, s.gaps = false, false, gaps{}
+			}
 		}
 		s.log.Debug("looking at the mirror", "err", err)
 		s.hub.metrics.set(s.report())
