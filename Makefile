@@ -24,7 +24,7 @@ build: ## compile bin/edge-video
 run: deps-run build ## show the main job at work; bridges too where RABBITMQ_URL, REDIS_URL or MQTT_URL is set
 	bin/edge-video demo
 
-# Tests named TestTime hold a time to live pictures, so nothing runs beside them. Of the others the packages that take longest come first, so
+# Tests named TestTime hold what goes by the clock, so nothing runs beside them. Of the others the packages that take longest come first, so
 # that the rest run beside them. Linking takes half the time without debug information, vet is part of lint, and what passed before says
 # nothing of the programs that tests run today.
 TEST := $(GO) test -race -count=1 -vet=off -ldflags=-w -timeout 20m

@@ -12,10 +12,9 @@ import (
 	"github.com/edge-video/edge-video/test/harness"
 )
 
-// TestHub_WhatIsOnItsWayFollowsTheRateOfTheLink has a hub catch up over a fast line, and then over a slow one, which must not be full for more
+// TestTime_WhatIsOnItsWayFollowsTheRateOfTheLink has a hub catch up over a fast line, and then over a slow one, which must not be full for more
 // than a moment with what was right for the other.
-func TestHub_WhatIsOnItsWayFollowsTheRateOfTheLink(t *testing.T) {
-	t.Parallel()
+func TestTime_WhatIsOnItsWayFollowsTheRateOfTheLink(t *testing.T) {
 	const size, least = 64 << 10, 4 << 20 / (64<<10 + 200)
 	h, _, address := startHub(t, nil)
 	credentials, err := node.AddSite(h.config.DataDir, "lisbon", false)
