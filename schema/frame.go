@@ -64,6 +64,11 @@ func (f *Frame) ID() string {
 	return string(b)
 }
 
+// Before reports whether the frame came before another one of its camera, which is given by its epoch and number.
+func (f *Frame) Before(epoch int64, seq uint64) bool {
+	return f.Epoch < epoch || f.Epoch == epoch && f.Seq < seq
+}
+
 // Validate reports the first field that keeps the frame from being written, as an error wrapping [ErrFrame].
 func (f *Frame) Validate() error {
 	switch {

@@ -96,11 +96,11 @@ func (p *publisher) retains(f *schema.Frame) bool {
 	if !p.sink.cfg.Retain || f.Replayed {
 		return false
 	}
-	camera, at := f.CameraName(), place{f.Epoch, f.Seq}
-	if last := p.newest[camera]; at.epoch < last.epoch || at.epoch == last.epoch && at.seq < last.seq {
+	camera := f.CameraName()
+	if last := p.newest[camera]; f.Before(last.epoch, last.seq) {
 		return false
 	}
-	p.newest[camera] = at
+	p.newest[camera] = place{f.Epoch, f.Seq}
 	return true
 }
 

@@ -27,10 +27,6 @@ return 1`
 // rank orders the frames of a camera as text.
 func rank(f *schema.Frame) string { return fmt.Sprintf("%020d.%020d", f.Epoch, f.Seq) }
 
-func older(a, b *schema.Frame) bool {
-	return a.Epoch < b.Epoch || a.Epoch == b.Epoch && a.Seq < b.Seq
-}
-
 // latest is the command that makes a frame its camera's newest.
 func (s *session) latest(f *schema.Frame, ttl time.Duration) *redis.Cmd {
 	key := s.cfg.Latest.Expand(f)
@@ -51,7 +47,7 @@ func newest(items []bridge.Item) (marked [batchFrames]bool) {
 	best := make(map[string]int, 8)
 	for i, it := range items {
 		camera := it.Frame.CameraName()
-		if b, ok := best[camera]; !ok || older(items[b].Frame, it.Frame) {
+		if b, ok := best[camera]; !ok || items[b].Frame.Before(it.Frame.Epoch, it.Frame.Seq) {
 			best[camera] = i
 		}
 	}
