@@ -1,28 +1,16 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/edge-video/edge-video/node"
 	"github.com/edge-video/edge-video/schema"
 )
-
-// leafPort is the port of a remote that names none.
-func leafPort(scheme string) string {
-	switch scheme {
-	case "ws":
-		return "80"
-	case "wss":
-		return "443"
-	}
-	return "7422"
-}
 
 func (k *checker) nats() {
 	leaf, cluster := k.c.NATS.Leaf, k.c.NATS.Cluster
@@ -34,7 +22,7 @@ func (k *checker) nats() {
 		path := fmt.Sprintf("nats.leaf.remotes[%d]", i)
 		k.remote(path, r)
 		if u, ok := r.URL.parse(); ok && u.Host != "" {
-			address := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), leafPort(u.Scheme)))
+			address := (&node.LeafRemote{URL: r.URL.Reveal()}).Host()
 			if other := hubs[address]; other != "" {
 				k.fail(path+".url", "has the host and port of "+other, "keep one of the two")
 			}
