@@ -260,3 +260,14 @@ func ReadContext(dataDir string) (url string, options []nats.Option, err error) 
 	}
 	return c.URL, options, nil
 }
+
+// replaceFile writes a file for its owner alone, as a whole, in a folder that it makes where there is none.
+func replaceFile(name string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}

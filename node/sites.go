@@ -169,17 +169,6 @@ func giveTo(f, dir *os.File) error {
 	return f.Chown(int(st.Uid), int(st.Gid))
 }
 
-// replaceFile writes a file for its owner alone, as a whole, in a folder that it makes where there is none.
-func replaceFile(name string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(name+".new", name)
-}
-
 // siteAccounts makes an account for each site with credentials. What its leaf node sends and asks for stays in there; the streams'
 // account reaches the site through it by the API of the site's domain, by what its mirrors have delivered, by their flow control, and by
 // what operators at the hub ask the site's nodes to do about a camera.
